@@ -1,0 +1,1 @@
+"""The doors: whatever knows an address, a credential or a wire protocol."""

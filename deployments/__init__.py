@@ -1,0 +1,1 @@
+"""When, where and with which settings: the command line, the demo, deployment."""

@@ -1,0 +1,195 @@
+"""Keys of the drop zone and what they mean: the only place that knows its layout.
+
+<root>/current/dt=20210228/_SUCCESS, users.csv.gz       waiting to be imported
+<root>/processed/20210228/status.txt, _SUCCESS, …       the latest delivery of that date
+<root>/processed/20210228.1/…                           an earlier delivery of that date (rule P2)
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import Enum
+
+MARKER = "_SUCCESS"
+INPUT_SUFFIX = ".csv.gz"
+STATUS_TEXT = "status.txt"
+STATUS_JSON = "status.json"
+ERRORS_CSV = "errors.csv"
+_FOLDER = re.compile(r"dt=([0-9]{8})")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class StoredObject:
+    """One object of the bucket as a listing or a HEAD shows it.
+
+    Attributes:
+        key: the whole key in the bucket.
+        etag: without quotes.
+        size_bytes: length of the content.
+        modified_at: UTC, cut to whole seconds: listings of some stores give milliseconds, HEAD never does.
+    """
+
+    key: str
+    etag: str
+    size_bytes: int
+    modified_at: datetime
+
+
+class ObjectKind(Enum):
+    """What an object in a folder is there for (rule D3)."""
+
+    MARKER = "marker"
+    INPUT = "input"
+    BOOKKEEPING = "bookkeeping"
+    UNSUPPORTED = "unsupported"
+    PLACEHOLDER = "placeholder"
+
+
+@dataclass(frozen=True, slots=True)
+class DropZone:
+    """Bucket and root prefix of one feed (rule S2).
+
+    Attributes:
+        bucket: name of the bucket.
+        root: prefix below which `current/` and `processed/` lie; no slash at either end, may be empty.
+    """
+
+    bucket: str
+    root: str
+
+    @classmethod
+    def parse(cls, bucket: str, base_folder: str) -> "DropZone":
+        """Join the setting `bucket` ("ABC123/export") and the base folder; stray slashes do not matter."""
+        name, *folders = [part for part in f"{bucket}/{base_folder}".split("/") if part]
+        return cls(name, "/".join(folders))
+
+    def key(self, *parts: str) -> str:
+        """Key below the root."""
+        return "/".join([self.root, *parts] if self.root else parts)
+
+    @property
+    def current_prefix(self) -> str:
+        """Prefix of everything that waits, with its slash."""
+        return self.key("current", "")
+
+    @property
+    def processed_prefix(self) -> str:
+        """Prefix of everything that is archived, with its slash."""
+        return self.key("processed", "")
+
+    def folder_prefix(self, day: str) -> str:
+        """Prefix of one waiting folder, with its slash; `day` is YYYYMMDD."""
+        return self.key("current", f"dt={day}", "")
+
+    def processed_folder(self, day: str, earlier: int = 0) -> str:
+        """Path of the archive folder of a date, without a slash; `earlier` counts those moved aside (rule P2)."""
+        return self.key("processed", f"{day}.{earlier}" if earlier else day)
+
+    def url(self, key: str = "") -> str:
+        """The `s3://` place, for sentences."""
+        return f"s3://{self.bucket}/{key}"
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """One `dt=` folder under `current/` and all that lies in it.
+
+    Attributes:
+        day: YYYYMMDD, a real date.
+        prefix: key prefix of the folder, with its slash.
+        objects: everything below the prefix, in byte order of the keys.
+    """
+
+    day: str
+    prefix: str
+    objects: tuple[StoredObject, ...]
+
+    def name_of(self, stored: StoredObject) -> str:
+        """The object's name within the folder; holds slashes where it lies deeper."""
+        return stored.key.removeprefix(self.prefix)
+
+    def of_kind(self, kind: ObjectKind) -> tuple[StoredObject, ...]:
+        """The folder's objects of one kind, in byte order of their keys (rule D4)."""
+        return tuple(stored for stored in self.objects if kind_of(self.name_of(stored), stored.size_bytes) is kind)
+
+    @property
+    def marker(self) -> StoredObject | None:
+        """The `_SUCCESS` object, if it is there."""
+        return next(iter(self.of_kind(ObjectKind.MARKER)), None)
+
+    @property
+    def why_not_ready(self) -> str:
+        """Empty when the folder is ready (rules D1, D5), else the reason for a person."""
+        if self.marker is None:
+            return f"no {MARKER} yet"
+        if not self.of_kind(ObjectKind.INPUT):
+            return f"{MARKER} is there, but no {INPUT_SUFFIX} file yet"
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What one listing of `current/` shows.
+
+    Attributes:
+        ready: folders to import, oldest date first (rule D4).
+        waiting: folders that are not ready, with `why_not_ready` (rule D5).
+        strangers: names directly under `current/` that are no `dt=` folder of a real date (rule D2).
+    """
+
+    ready: tuple[Folder, ...]
+    waiting: tuple[Folder, ...]
+    strangers: tuple[str, ...]
+
+
+def kind_of(name: str, size_bytes: int) -> ObjectKind:
+    """Tell an object's kind by its name within the folder (rule D3)."""
+    if name == MARKER:
+        return ObjectKind.MARKER
+    if size_bytes == 0 and (name == "" or name.endswith("/")):
+        return ObjectKind.PLACEHOLDER
+    if "/" not in name and name.startswith(("_", ".")):
+        return ObjectKind.BOOKKEEPING
+    if "/" not in name and name.endswith(INPUT_SUFFIX):
+        return ObjectKind.INPUT
+    return ObjectKind.UNSUPPORTED
+
+
+def survey(zone: DropZone, objects: Iterable[StoredObject]) -> Survey:
+    """Group a flat listing of `current/` by folder (rules D1 to D5)."""
+    found: dict[str, list[StoredObject]] = {}
+    strangers: set[str] = set()
+    for stored in objects:
+        name, slash, _ = stored.key.removeprefix(zone.current_prefix).partition("/")
+        day = _day(name) if slash else None
+        if day:
+            found.setdefault(day, []).append(stored)
+        elif name:
+            strangers.add(name + slash)
+    folders = [
+        Folder(day, zone.folder_prefix(day), tuple(sorted(found[day], key=lambda o: o.key.encode())))
+        for day in sorted(found)
+    ]
+    return Survey(
+        ready=tuple(folder for folder in folders if not folder.why_not_ready),
+        waiting=tuple(folder for folder in folders if _shows(folder) and folder.why_not_ready),
+        strangers=tuple(sorted(strangers)),
+    )
+
+
+def _day(name: str) -> str | None:
+    """YYYYMMDD of a folder named `dt=YYYYMMDD`, None for any other name or an unreal date."""
+    match = _FOLDER.fullmatch(name)
+    if not match:
+        return None
+    try:
+        date.fromisoformat(match[1])
+    except ValueError:
+        return None
+    return match[1]
+
+
+def _shows(folder: Folder) -> bool:
+    """A folder that holds nothing but a console's placeholder is as good as absent."""
+    return any(kind_of(folder.name_of(o), o.size_bytes) is not ObjectKind.PLACEHOLDER for o in folder.objects)
