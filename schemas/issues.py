@@ -95,3 +95,23 @@ class FaultPlace:
 def parsing_errors(issues: Sequence[Issue]) -> str:
     """The message of a rejected file (rule P3)."""
     return f"Parsing Errors:[ {', '.join(str(issue) for issue in issues)} ]"
+
+
+class Unreadable(Exception):
+    """A fault that ends the reading of a file; never leaves `schemas`, where it becomes an `Issue`."""
+
+    def __init__(self, code: Code, message: str, line: int = 0) -> None:
+        """Keep the parts; `line` is the physical line of the record where reading stopped, 0 for the whole file."""
+        super().__init__(message)
+        self.code, self.message, self.line = code, message, line
+
+    @property
+    def issue(self) -> Issue:
+        """The fault as a value."""
+        return Issue(self.code, self.message, int(self.line > 0), (self.line,) if self.line else ())
+
+
+def shown(name: str) -> str:
+    """A header or file name in quotes, on one line, cut where it is very long."""
+    cut = name if len(name) <= 100 else f"{name[:100]}…"
+    return "'" + "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in cut) + "'"

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
-from schemas.catalogue import Entity
+from schemas.catalogue import ID, Entity
 from schemas.date_format import DateFormat
 from schemas.product_key import ENVIRONMENT_CODES, PATTERN, PRODUCTION, ProductKey
 
@@ -53,6 +53,8 @@ class Destination(Strict):
     def _one_of_two(self) -> "Destination":
         if bool(self.product_key_column) == bool(self.product):
             raise ValueError("give either product_key_column or product (with channel and environment)")
+        if self.product_key_column == ID:
+            raise ValueError("product_key_column cannot be 'id', the column that names the record")
         if self.product:
             if self.environment not in self.environments:
                 raise ValueError(f"environment must be one of {', '.join(self.environments)}")
