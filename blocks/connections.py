@@ -1,0 +1,64 @@
+"""The doors of one feed, opened from its settings for one run."""
+
+import os
+import socket
+import time
+import uuid
+from dataclasses import dataclass, field
+
+from blocks.aws_session import s3_client
+from blocks.database import open_store
+from blocks.import_settings import ImportSettings
+from blocks.ledger import Lease, Ledger
+from blocks.s3_drop_zone import S3DropZone
+
+
+@dataclass(frozen=True, slots=True)
+class Connections:
+    """What the verbs of one run work with."""
+
+    settings: ImportSettings
+    drop_zone: S3DropZone
+    ledger: Ledger
+
+    @classmethod
+    def open(cls, settings: ImportSettings) -> "Connections":
+        """Open the doors; the ledger's tables are made where they are missing.
+
+        Raises:
+            SettingsError: the store's URL or the authorization cannot be used.
+            StoreBusy, StoreConflict: the database cannot be opened.
+        """
+        client = s3_client(settings.authorization, region=settings.region, endpoint_url=settings.endpoint_url)
+        drop_zone = S3DropZone(client, settings.zone, sse=settings.sse, kms_key_id=settings.kms_key_id)
+        ledger = Ledger(open_store(settings.store.get_secret_value()))
+        ledger.migrate()
+        return cls(settings, drop_zone, ledger)
+
+
+@dataclass(slots=True)
+class HeldLease:
+    """The right to import one feed, kept alive while the work goes on (rule R2)."""
+
+    ledger: Ledger
+    lease: Lease
+    seconds: float
+    _renewed: float = field(default_factory=time.monotonic)
+
+    def keep(self) -> None:
+        """Renew the lease now and then; called often from long work.
+
+        Raises:
+            LeaseLost: another run has taken over.
+        """
+        if time.monotonic() - self._renewed > self.seconds / 5:
+            self.ledger.renew(self.lease, self.seconds)
+            self._renewed = time.monotonic()
+
+
+def take_lease(feed: Connections) -> HeldLease | None:
+    """The feed's lease, or None while another run holds it."""
+    owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:12]}"
+    seconds = feed.settings.lease_seconds
+    lease = feed.ledger.acquire(feed.settings.feed, owner, seconds)
+    return HeldLease(feed.ledger, lease, seconds) if lease else None

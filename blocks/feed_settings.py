@@ -1,0 +1,192 @@
+"""The settings of one feed, as a YAML file and as the parts that its Prefect block shares (rules S1 to S9)."""
+
+import difflib
+import json
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+import yaml
+from pydantic import BaseModel, Field, SecretStr, StringConstraints, ValidationError, model_validator
+
+from blocks.status_endpoint import StatusEndpoint
+from schemas.catalogue import Catalogue, default_catalogue
+from schemas.drop_zone import DropZone
+from schemas.errors import SettingsError
+from schemas.settings import FileSettings, Strict
+
+#: What Prefect allows as the name of a block document, and the ledger as the name of a feed.
+FEED_NAME = r"^[a-z0-9]+(-[a-z0-9]+)*$"
+BLOCK_REFERENCE = "block:"
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+class FeedSettings(FileSettings):
+    """Everything about a feed but its AWS credentials and its catalogue."""
+
+    feed: Annotated[str, StringConstraints(pattern=FEED_NAME, max_length=100)] = Field(
+        title="Feed", description="Name of the feed and of its block document: lower-case letters, digits, dashes."
+    )
+    bucket: Annotated[str, StringConstraints(min_length=1)] = Field(
+        title="S3 bucket name", description="Name of the bucket and any sub-folders, like ABC123/export."
+    )
+    base_folder: str = Field(
+        "", title="Base folder", description="Path below the bucket that holds current/ and processed/."
+    )
+    region: str = Field("", title="Region", description="AWS region of the bucket; empty: the machine's own setting.")
+    endpoint_url: Annotated[str, StringConstraints(pattern=r"^(https?://[^/\s]+/?)?$")] = Field(
+        "", title="Endpoint URL", description="Only for S3-compatible stores; empty for AWS."
+    )
+    sse: Annotated[str, StringConstraints(pattern=r"^(|AES256|aws:kms|aws:kms:dsse)$")] = Field(
+        "", title="Server-side encryption", description="Asked for on every write: AES256, aws:kms or aws:kms:dsse."
+    )
+    kms_key_id: str = Field("", title="KMS key id", description="Key for aws:kms; empty: the bucket's default key.")
+    store: SecretStr = Field(
+        title="Store", description="Where records go: sqlite:////var/lib/px/px.db or another database's URL."
+    )
+    status_endpoint: StatusEndpoint = Field(
+        default_factory=StatusEndpoint, title="Status endpoint", description="Who is told when a delivery is done."
+    )
+    lease_seconds: Annotated[int, Field(ge=5, le=840)] = Field(
+        300, title="Lease", description="Seconds after which another run may take over a feed whose run has died."
+    )
+
+    @property
+    def zone(self) -> DropZone:
+        """The drop zone that bucket and base folder name (rule S2)."""
+        return DropZone.parse(self.bucket, self.base_folder)
+
+    @model_validator(mode="after")
+    def _has_bucket(self) -> Self:
+        if not self.bucket.strip("/"):
+            raise ValueError("bucket must name a bucket, like ABC123/export")
+        if self.kms_key_id and not self.sse.startswith("aws:kms"):
+            raise ValueError("kms_key_id needs sse: aws:kms")
+        return self
+
+
+class Authorization(Strict):
+    """Who the importer is to AWS; left out: the machine's own credentials (rule S3)."""
+
+    access_key_id: str = ""
+    secret_access_key: SecretStr = SecretStr("")
+    session_token: SecretStr = SecretStr("")
+    role_arn: Annotated[str, StringConstraints(pattern=r"^(arn:aws[a-z-]*:iam::\d{12}:role/.+)?$")] = ""
+    external_id: str = ""
+
+    @model_validator(mode="after")
+    def _one_shape(self) -> Self:
+        if bool(self.access_key_id) != bool(self.secret_access_key.get_secret_value()):
+            raise ValueError("give access_key_id and secret_access_key together")
+        if self.session_token.get_secret_value() and not self.access_key_id:
+            raise ValueError("session_token needs access_key_id and secret_access_key")
+        if self.external_id and not self.role_arn:
+            raise ValueError("external_id needs role_arn")
+        return self
+
+
+class SettingsFile(FeedSettings):
+    """One YAML file: the contract for scripts."""
+
+    authorization: Authorization = Field(default_factory=Authorization)
+    catalogue: str = Field("", description="A JSON file relative to this one, or block:NAME; empty: PX's attributes.")
+
+    def catalogue_entries(self, folder: Path) -> list[dict[str, Any]]:
+        """The entries of the catalogue file; none where PX's default attributes are meant.
+
+        Raises:
+            SettingsError: the file cannot be read or is no JSON.
+        """
+        if not self.catalogue:
+            return []
+        path = folder / self.catalogue
+        try:
+            entries = json.loads(path.read_text(encoding="utf-8"))
+        except OSError as exc:
+            raise SettingsError("catalogue", f"{path} cannot be read ({exc.strerror})", source=self.feed) from None
+        except ValueError as exc:
+            raise SettingsError("catalogue", f"{path} is not valid JSON ({exc})", source=self.feed) from None
+        Catalogue.parse(entries, source=path.name)
+        return list(entries)
+
+    def file_catalogue(self, folder: Path) -> Catalogue:
+        """The catalogue of the file, or PX's default attributes."""
+        entries = self.catalogue_entries(folder)
+        return Catalogue.parse(entries, source=self.catalogue) if entries else default_catalogue(self.entity)
+
+
+def read_settings_file(
+    path: Path, environment: Mapping[str, str] = os.environ, *, lenient: bool = False
+) -> SettingsFile:
+    """Read and check a settings file.
+
+    Args:
+        path: the YAML file.
+        environment: where `${NAME}` is looked up, in any value.
+        lenient: leave a `${NAME}` that is not set as it stands; for checks that need no secret.
+
+    Raises:
+        SettingsError: the first thing that is wrong, by its field (rule S9).
+    """
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as exc:
+        raise SettingsError("", f"the settings file cannot be read ({exc.strerror})", source=str(path)) from None
+    except (yaml.YAMLError, UnicodeDecodeError) as exc:
+        mark = getattr(exc, "problem_mark", None)
+        place = f"line {mark.line + 1}" if mark else ""
+        raise SettingsError(place, "this is not valid YAML in UTF-8", source=str(path)) from None
+    if not isinstance(document, dict):
+        raise SettingsError("", "a settings file starts with a line like 'feed: users'", source=str(path))
+    filled = _filled(document, environment, "", str(path), lenient=lenient)
+    try:
+        return SettingsFile.model_validate(filled)
+    except ValidationError as exc:
+        raise settings_error(exc, SettingsFile, str(path)) from None
+
+
+def _filled(value: Any, environment: Mapping[str, str], place: str, source: str, *, lenient: bool) -> Any:  # noqa: ANN401
+    """The YAML value with every `${NAME}` replaced."""
+    if isinstance(value, dict):
+        return {
+            key: _filled(part, environment, f"{place}.{key}".lstrip("."), source, lenient=lenient)
+            for key, part in value.items()
+        }
+    if isinstance(value, list):
+        return [_filled(part, environment, f"{place}[{i}]", source, lenient=lenient) for i, part in enumerate(value)]
+    if not isinstance(value, str):
+        return value
+    for name in _VARIABLE.findall(value):
+        if name not in environment and not lenient:
+            raise SettingsError(place, f"the environment variable {name} is not set; export it first", source=source)
+    return _VARIABLE.sub(lambda match: environment.get(match[1], match[0]), value)
+
+
+def settings_error(exc: ValidationError, model: type[BaseModel], source: str) -> SettingsError:
+    """The first fault of a validation as one sentence with field and cure, without the input (rule S10)."""
+    first = exc.errors(include_input=False, include_url=False)[0]
+    place = ".".join(str(part) for part in first["loc"])
+    match first["type"]:
+        case "missing":
+            problem = "this setting is missing; add it"
+        case "extra_forbidden":
+            close = difflib.get_close_matches(str(first["loc"][-1]), _names(model, first["loc"][:-1]), 1)
+            problem = "there is no such setting" + (f"; did you mean {close[0]!r}?" if close else "; remove it")
+        case "value_error":
+            problem = str(first["ctx"]["error"])
+        case _:
+            problem = first["msg"][0].lower() + first["msg"][1:]
+    return SettingsError(place, problem.rstrip(".?") + ("?" if problem.endswith("?") else ""), source=source)
+
+
+def _names(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
+    """Names of the fields at a place of the settings."""
+    for part in path:
+        field = model.model_fields.get(str(part))
+        annotation = field.annotation if field else None
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            return []
+        model = annotation
+    return list(model.model_fields)

@@ -1,0 +1,136 @@
+"""One tick of one feed: what waits is claimed, validated, loaded, archived and reported, oldest first."""
+
+from pathlib import Path
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.states import Completed
+
+from blocks.connections import Connections, HeldLease
+from blocks.import_settings import ImportSettings
+from schemas.delivery import Delivery, DeliveryFile, Stage
+from schemas.drop_zone import ObjectKind
+from schemas.errors import LeaseLost, ObjectChanged
+from schemas.report import DeliveryReport, FeedReport
+from schemas.validation import Rejection, missing, unsupported
+from tasks.archive import archive, clear, move_aside
+from tasks.claim import abandon, adopt, claim, finish
+from tasks.connect import connect, read_settings, release_lease, take_lease, unfinished
+from tasks.decide import decide
+from tasks.discover import discover
+from tasks.load_file import already_judged, load_file, reject_file
+from tasks.notify import notify
+from tasks.read_file import read_file
+from tasks.report import report
+from tasks.validate_file import validate_file
+
+
+@flow(name="import-feed", persist_result=False)
+async def import_feed(settings: ImportSettings) -> State[FeedReport]:
+    """Import what waits in a feed's drop zone.
+
+    Args:
+        settings: the feed, a block document.
+    """
+    return await _tick(settings)
+
+
+@flow(name="import-feed-file", persist_result=False)
+async def import_feed_file(settings_file: str) -> State[FeedReport]:
+    """Import what waits in a feed's drop zone.
+
+    Args:
+        settings_file: path of the feed's YAML file; its secrets never become parameters of the run.
+    """
+    return await _tick(await read_settings(Path(settings_file)))
+
+
+async def _tick(settings: ImportSettings) -> State[FeedReport]:
+    """Finish what is unfinished, then import what is ready (rules D1, R1, R2).
+
+    Trouble in the world ends the tick with its one sentence: later folders wait, for the dates
+    of one feed are imported in order. Faults in the data never do.
+    """
+    feed = await connect(settings)
+    held = await take_lease(feed)
+    if held is None:
+        return _ended(FeedReport(settings.feed, skipped=True))
+    try:
+        result = await _import_all(feed, held)
+    except LeaseLost:
+        return _ended(FeedReport(settings.feed, skipped=True))
+    finally:
+        await release_lease(held)
+    await report(result)
+    return _ended(result)
+
+
+def _ended(result: FeedReport) -> State[FeedReport]:
+    return Completed(name=result.state, message=result.summary, data=result)
+
+
+async def _import_all(feed: Connections, held: HeldLease) -> FeedReport:
+    reports = [await _complete(feed, held, delivery) for delivery in await unfinished(feed)]
+    seen = await discover(feed)
+    for folder in seen.ready:
+        delivery = await claim(feed, held, folder)
+        if delivery is not None:
+            reports.append(await _complete(feed, held, delivery))
+    unreceived = await notify(feed, held)
+    return FeedReport(feed.settings.feed, tuple(filter(None, reports)), seen, unreceived)
+
+
+async def _complete(feed: Connections, held: HeldLease, delivery: Delivery) -> DeliveryReport | None:
+    """Take a delivery from where it stands to its end; None where it was given up."""
+    if delivery.stage is Stage.CLAIMED:
+        judged = await _judge_all(feed, held, delivery)
+        if judged is None:
+            await abandon(feed, held, delivery)
+            return None
+        delivery = judged
+    decision = await decide(feed, held, delivery)
+    if delivery.stage in {Stage.CLAIMED, Stage.DECIDED}:
+        await move_aside(feed, held, decision)
+        await archive(feed, held, delivery, decision)
+    if delivery.stage is not Stage.CLEARED:
+        await clear(feed, held, delivery)
+    return await finish(feed, held, delivery, decision)
+
+
+async def _judge_all(feed: Connections, held: HeldLease, delivery: Delivery) -> Delivery | None:
+    """Validate and load every file, serially (rule D4); None where the first to be judged is gone."""
+    judged = await already_judged(feed, delivery)
+    for file in delivery.files:
+        if file.name in judged or file.kind not in {ObjectKind.INPUT, ObjectKind.UNSUPPORTED}:
+            continue
+        if file.kind is ObjectKind.UNSUPPORTED:
+            await reject_file(feed, held, delivery, file, "", unsupported(file.name))
+        else:
+            imported = await _import_file(feed, held, delivery, file)
+            if imported is None and not judged:
+                return None
+            if imported is None:
+                await reject_file(feed, held, delivery, file, "", missing(file.name))
+            else:
+                delivery = imported
+        judged = {*judged, file.name}
+    return delivery
+
+
+async def _import_file(feed: Connections, held: HeldLease, delivery: Delivery, file: DeliveryFile) -> Delivery | None:
+    """Read, validate, and load or reject one file.
+
+    Returns:
+        The delivery with the version of the file that was imported; None where the file is gone.
+    """
+    try:
+        spooled = await read_file(feed, held, delivery, file)
+    except ObjectChanged:
+        newer = await adopt(feed, held, delivery, file)
+        return await _import_file(feed, held, delivery.with_newer(file, newer), newer) if newer else None
+    verdict = await validate_file(feed, held, spooled)
+    if isinstance(verdict, Rejection):
+        await reject_file(feed, held, delivery, file, spooled.sha256, verdict)
+    else:
+        await load_file(feed, held, delivery, spooled, verdict)
+    return delivery

@@ -1,0 +1,104 @@
+"""What one tick of a feed came to: for the run's state, the terminal and the run's page (rule R5)."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from schemas.delivery import Delivery
+from schemas.drop_zone import Survey
+from schemas.issues import shown
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryReport:
+    """One delivery that was finished in this tick.
+
+    Attributes:
+        delivery: as it was claimed.
+        success: the verdict.
+        message: `status.txt` without its first line.
+        records: data rows of the files that were loaded.
+        processed_folder: `s3://` place of the archive.
+    """
+
+    delivery: Delivery
+    success: bool
+    message: str
+    records: int
+    processed_folder: str
+
+    def __str__(self) -> str:
+        """One line for a terminal."""
+        verdict = "SUCCESS" if self.success else "ERROR"
+        return f"dt={self.delivery.day} {verdict} {'; '.join(self.message.splitlines())}"
+
+
+@dataclass(frozen=True, slots=True)
+class FeedReport:
+    """One tick of one feed.
+
+    Attributes:
+        feed: the feed's name.
+        deliveries: those finished in this tick, in the order of their import.
+        seen: what the listing of `current/` showed; None where the tick ended before it.
+        unreceived: a sentence for each callback that was not received.
+        skipped: another run holds the feed, so this one did nothing.
+    """
+
+    feed: str
+    deliveries: tuple[DeliveryReport, ...] = ()
+    seen: Survey | None = None
+    unreceived: tuple[str, ...] = ()
+    skipped: bool = False
+
+    @property
+    def state(self) -> str:
+        """Name of the run's state."""
+        if self.skipped:
+            return "Skipped"
+        if not self.deliveries:
+            return "NothingToDo"
+        return "Imported" if all(report.success for report in self.deliveries) else "Rejected"
+
+    @property
+    def summary(self) -> str:
+        """Message of the run's state."""
+        if self.skipped:
+            return "Another run is importing this feed."
+        return "; ".join([*self._deliveries(), *self._left_alone(), *self.unreceived])
+
+    def _deliveries(self) -> Iterator[str]:
+        if not self.deliveries:
+            yield "Nothing to import"
+            return
+        folders, records = len(self.deliveries), sum(report.records for report in self.deliveries)
+        yield f"{folders} folder{'s' * (folders != 1)}, {records} records"
+        rejected = [f"dt={report.delivery.day}" for report in self.deliveries if not report.success]
+        if rejected:
+            yield f"with errors: {', '.join(rejected)}"
+
+    def _left_alone(self) -> Iterator[str]:
+        if self.seen is None:
+            return
+        for folder in self.seen.waiting:
+            yield f"waiting: dt={folder.day} ({folder.why_not_ready})"
+        if self.seen.strangers:
+            yield f"left alone in current/: {', '.join(shown(name) for name in self.seen.strangers)}"
+
+    @property
+    def markdown(self) -> str:
+        """The run's page in Prefect."""
+        lines = [f"# {self.feed}: {self.state}", "", _plain(self.summary), ""]
+        for report in self.deliveries:
+            verdict = "SUCCESS" if report.success else "ERROR"
+            lines += [f"## dt={report.delivery.day}: {verdict}", "", f"Archived in `{report.processed_folder}/`", ""]
+            lines += ["| file | size in bytes |", "|---|---:|"]
+            lines += [f"| {_plain(f.name)} | {f.stored.size_bytes:,} |" for f in report.delivery.files]
+            lines += ["", *(f"- {_plain(line)}" for line in report.message.splitlines()), ""]
+        return "\n".join(lines)
+
+
+def _plain(text: str) -> str:
+    """Names from the bucket as text, whatever Markdown or HTML they hold."""
+    one_line = "".join(c if c.isprintable() else "·" for c in text)
+    escaped = "".join(f"\\{c}" if c in "\\`*_{}[]()#+!|~" else c for c in one_line)
+    return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -1,0 +1,74 @@
+"""Verbs: fix what a run imports, mend it where the bucket has moved on, and close it."""
+
+from blocks.ledger import Decision
+
+from blocks.connections import Connections, HeldLease
+from blocks.spool import Spool
+from schemas.delivery import Delivery, DeliveryFile
+from schemas.drop_zone import Folder
+from schemas.report import DeliveryReport
+from tasks.verb import verb
+
+
+@verb("claim")
+def claim(feed: Connections, held: HeldLease, folder: Folder) -> Delivery | None:
+    """Write the folder's objects to the ledger as a delivery (rule D6).
+
+    Returns:
+        The delivery; None if this very content under this very marker was imported before.
+
+    Raises:
+        AccessRefused: nothing could be archived later, so nothing is claimed.
+        LeaseLost: another run has taken over.
+    """
+    feed.drop_zone.probe()
+    return feed.ledger.claim(held.lease, feed.settings.entity, folder)
+
+
+@verb("adopt")
+def adopt(feed: Connections, held: HeldLease, delivery: Delivery, file: DeliveryFile) -> DeliveryFile | None:
+    """Look again at a file that changed before it was loaded, and claim what is there now.
+
+    Returns:
+        The new version; None where the file is gone.
+
+    Raises:
+        DropZoneBusy, AccessRefused: it cannot be looked at now.
+        LeaseLost: another run has taken over.
+    """
+    newer = feed.drop_zone.head(file.stored.key)
+    if newer is None:
+        return None
+    feed.ledger.adopt(held.lease, delivery, file.name, newer)
+    return DeliveryFile(file.name, file.kind, newer)
+
+
+@verb("abandon")
+def abandon(feed: Connections, held: HeldLease, delivery: Delivery) -> None:
+    """Give up a claim of which nothing was loaded: its files are gone.
+
+    Raises:
+        LeaseLost: another run has taken over.
+    """
+    feed.ledger.abandon(held.lease, delivery)
+    Spool.of(delivery.id).remove()
+
+
+@verb("finish")
+def finish(feed: Connections, held: HeldLease, delivery: Delivery, decision: Decision) -> DeliveryReport:
+    """Close a delivery that is archived and cleared.
+
+    Raises:
+        StoreBusy: worth another try.
+        LeaseLost: another run has taken over.
+    """
+    feed.ledger.finish(held.lease, delivery)
+    Spool.of(delivery.id).remove()
+    zone, loaded = feed.settings.zone, feed.ledger.file_outcomes(delivery).values()
+    return DeliveryReport(
+        delivery=delivery,
+        success=decision.success,
+        message=decision.status_txt.decode().partition("\n")[2].rstrip("\n"),
+        records=sum(outcome.rows for outcome in loaded if outcome.counts),
+        processed_folder=zone.url(zone.processed_folder(delivery.day)),
+    )

@@ -1,0 +1,59 @@
+"""Verbs: open a feed's doors, take the right to import it, and see what an earlier run left unfinished."""
+
+from pathlib import Path
+
+from blocks import connections
+from blocks.connections import Connections, HeldLease
+from blocks.import_settings import ImportSettings
+from schemas.delivery import Delivery
+from tasks.verb import verb
+
+
+@verb("read settings")
+def read_settings(path: Path) -> ImportSettings:
+    """The settings of a YAML file.
+
+    Raises:
+        SettingsError: the file is wrong, by its field (rule S9).
+    """
+    return ImportSettings.from_file(path)
+
+
+@verb("connect")
+def connect(settings: ImportSettings) -> Connections:
+    """Open the doors of one feed.
+
+    Raises:
+        SettingsError, StoreBusy, StoreConflict: see `Connections.open`.
+    """
+    return Connections.open(settings)
+
+
+@verb("take lease")
+def take_lease(feed: Connections) -> HeldLease | None:
+    """The right to import the feed; None while another run has it (rule R2).
+
+    Raises:
+        StoreBusy: worth another try.
+    """
+    return connections.take_lease(feed)
+
+
+@verb("resume")
+def unfinished(feed: Connections) -> list[Delivery]:
+    """Deliveries that an earlier run claimed and did not finish, oldest first (rule R1).
+
+    Raises:
+        StoreBusy: worth another try.
+    """
+    return feed.ledger.open_deliveries(feed.settings.feed)
+
+
+@verb("release lease")
+def release_lease(held: HeldLease) -> None:
+    """Give the feed back; harmless where another run has taken over.
+
+    Raises:
+        StoreBusy: the lease then runs out by itself.
+    """
+    held.ledger.release(held.lease)

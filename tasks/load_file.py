@@ -1,0 +1,58 @@
+"""Verbs: write to the ledger what became of one file, with its records if it has no fault."""
+
+from blocks.connections import Connections, HeldLease
+from schemas.delivery import Delivery, DeliveryFile
+from schemas.outcome import FileOutcome
+from schemas.settings import BlankCells
+from schemas.valid_file import ValidFile
+from schemas.validation import Rejection
+from tasks.read_file import SpooledFile
+from tasks.verb import verb
+
+
+@verb("files judged before")
+def already_judged(feed: Connections, delivery: Delivery) -> frozenset[str]:
+    """Names of the files that an earlier run has loaded or rejected (rule R1).
+
+    Raises:
+        StoreBusy: worth another try.
+    """
+    return frozenset(feed.ledger.file_outcomes(delivery))
+
+
+@verb("load file")
+def load_file(
+    feed: Connections, held: HeldLease, delivery: Delivery, spooled: SpooledFile, valid: ValidFile
+) -> FileOutcome:
+    """Upsert the records and write the ledger's line in one transaction (rules L2, L3).
+
+    Raises:
+        StoreBusy, CountsDisagree: nothing was loaded; worth another try.
+        StoreConflict: the store's tables contradict the catalogue.
+        LeaseLost: another run has taken over.
+    """
+    return feed.ledger.load(
+        held.lease,
+        delivery,
+        valid,
+        entity=feed.settings.entity,
+        name=spooled.file.name,
+        size_bytes=spooled.file.stored.size_bytes,
+        sha256=spooled.sha256,
+        clear_blanks=feed.settings.blank_cells is BlankCells.CLEAR,
+    )
+
+
+@verb("reject file")
+def reject_file(
+    feed: Connections, held: HeldLease, delivery: Delivery, file: DeliveryFile, sha256: str, rejection: Rejection
+) -> FileOutcome:
+    """Write a file's faults to the ledger; nothing of it is loaded (rule F1).
+
+    Raises:
+        StoreBusy: worth another try.
+        LeaseLost: another run has taken over.
+    """
+    outcome = FileOutcome(file.name, file.stored.size_bytes, sha256, rejection.rows, None, rejection.issues)
+    feed.ledger.reject(held.lease, delivery, outcome, rejection.places)
+    return outcome

@@ -1,0 +1,13 @@
+"""Verb: show in Prefect what a tick came to."""
+
+from prefect import task
+from prefect.artifacts import acreate_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+
+from schemas.report import FeedReport
+
+
+@task(name="report", cache_policy=NO_CACHE, persist_result=False)
+async def report(result: FeedReport) -> None:
+    """Keep the run's page as a Markdown artifact, one history a feed (rule R5)."""
+    await acreate_markdown_artifact(result.markdown, key=f"feed-{result.feed}", description=result.summary)

@@ -1,0 +1,46 @@
+"""How every verb becomes a Prefect task: which faults are tried again, and nothing is cached."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from schemas.errors import TransientError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+RETRY_DELAYS_SECONDS = [2.0, 10.0]
+
+
+def _is_transient(_task: object, _run: object, state: Any) -> bool:  # noqa: ANN401
+    """Whether a failed try is worth another: the exception's class decides, nothing else."""
+    return isinstance(state.data, TransientError)
+
+
+def verb(name: str) -> Callable[[Callable[P, R]], Callable[P, Awaitable[R]]]:
+    """Make a blocking function a task that an async flow awaits.
+
+    The work runs in a thread, so that the flow's heartbeat goes on; a `TransientError` is tried again
+    with growing pauses; inputs and results are neither hashed nor stored: they hold records and credentials.
+    """
+
+    def decorate(function: Callable[P, R]) -> Callable[P, Awaitable[R]]:
+        @wraps(function)
+        async def run(*args: P.args, **kwargs: P.kwargs) -> R:
+            return await asyncio.to_thread(function, *args, **kwargs)
+
+        return task(
+            run,
+            name=name,
+            cache_policy=NO_CACHE,
+            persist_result=False,
+            retries=len(RETRY_DELAYS_SECONDS),
+            retry_delay_seconds=RETRY_DELAYS_SECONDS,
+            retry_condition_fn=_is_transient,
+        )
+
+    return decorate
