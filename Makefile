@@ -1,0 +1,50 @@
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help
+help:  ## This list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+.PHONY: install
+install: .venv/installed  ## Make .venv and install the tested versions; .venv/bin/px-import is there afterwards
+
+.venv/installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one with: make PYTHON=python3.11 …")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+.PHONY: demo
+demo: install  ## See a whole import: embedded S3 server, embedded database, both feeds
+	@$(BIN)/px-import demo
+
+.PHONY: test
+test: install lint types  ## Everything that CI checks
+	$(BIN)/pytest
+
+.PHONY: lint
+lint: install  ## Style, and the direction of imports
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/lint-imports
+
+.PHONY: types
+types: install  ## Static types
+	$(BIN)/mypy
+
+.PHONY: format
+format: install  ## Put the code in form
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+.PHONY: deploy
+deploy: install  ## Apply prefect.yaml to the Prefect server of PREFECT_API_URL
+	PX_IMPORT_HOME=$(CURDIR) $(BIN)/prefect --no-prompt deploy --all
+
+.PHONY: ci
+ci: test  ## What .ci/run runs
+
+.PHONY: clean
+clean:  ## Remove what the commands above have made
+	rm -rf .venv demo-output build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
