@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Annotated, Any, Self
 
 import yaml
-from pydantic import BaseModel, Field, SecretStr, StringConstraints, ValidationError, model_validator
+from pydantic import BaseModel, Field, SecretStr, StringConstraints, ValidationError, field_validator, model_validator
+from pydantic.fields import FieldInfo
 
+from blocks.database import open_store
 from blocks.status_endpoint import StatusEndpoint
 from schemas.catalogue import Catalogue, default_catalogue
 from schemas.drop_zone import DropZone
@@ -37,7 +39,7 @@ class FeedSettings(FileSettings):
     )
     region: str = Field("", title="Region", description="AWS region of the bucket; empty: the machine's own setting.")
     endpoint_url: Annotated[str, StringConstraints(pattern=r"^(https?://[^/\s]+/?)?$")] = Field(
-        "", title="Endpoint URL", description="Only for S3-compatible stores; empty for AWS."
+        "", title="Endpoint URL", description="Only for S3-compatible stores, like http://127.0.0.1:8333."
     )
     sse: Annotated[str, StringConstraints(pattern=r"^(|AES256|aws:kms|aws:kms:dsse)$")] = Field(
         "", title="Server-side encryption", description="Asked for on every write: AES256, aws:kms or aws:kms:dsse."
@@ -58,6 +60,15 @@ class FeedSettings(FileSettings):
         """The drop zone that bucket and base folder name (rule S2)."""
         return DropZone.parse(self.bucket, self.base_folder)
 
+    @field_validator("store")
+    @classmethod
+    def _is_store(cls, store: SecretStr) -> SecretStr:
+        try:
+            open_store(store.get_secret_value())
+        except SettingsError as exc:
+            raise ValueError(exc.problem) from None
+        return store
+
     @model_validator(mode="after")
     def _has_bucket(self) -> Self:
         if not self.bucket.strip("/"):
@@ -73,7 +84,9 @@ class Authorization(Strict):
     access_key_id: str = ""
     secret_access_key: SecretStr = SecretStr("")
     session_token: SecretStr = SecretStr("")
-    role_arn: Annotated[str, StringConstraints(pattern=r"^(arn:aws[a-z-]*:iam::\d{12}:role/.+)?$")] = ""
+    role_arn: Annotated[str, StringConstraints(pattern=r"^(arn:aws[a-z-]*:iam::\d{12}:role/.+)?$")] = Field(
+        "", description="Write arn:aws:iam::<account>:role/<name>."
+    )
     external_id: str = ""
 
     @model_validator(mode="after")
@@ -166,14 +179,20 @@ def _filled(value: Any, environment: Mapping[str, str], place: str, source: str,
 
 def settings_error(exc: ValidationError, model: type[BaseModel], source: str) -> SettingsError:
     """The first fault of a validation as one sentence with field and cure, without the input (rule S10)."""
-    first = exc.errors(include_input=False, include_url=False)[0]
+    errors = exc.errors(include_input=False, include_url=False)
+    # A misspelt name tells more than the setting that is missing because of it.
+    first = next((error for error in errors if error["type"] == "extra_forbidden"), errors[0])
     place = ".".join(str(part) for part in first["loc"])
     match first["type"]:
         case "missing":
             problem = "this setting is missing; add it"
         case "extra_forbidden":
-            close = difflib.get_close_matches(str(first["loc"][-1]), _names(model, first["loc"][:-1]), 1)
+            close = difflib.get_close_matches(str(first["loc"][-1]), list(_fields(model, first["loc"][:-1])), 1)
             problem = "there is no such setting" + (f"; did you mean {close[0]!r}?" if close else "; remove it")
+        case "string_pattern_mismatch":
+            field = _fields(model, first["loc"][:-1]).get(str(first["loc"][-1]))
+            hint = field.description if field and field.description else ""
+            problem = "this does not have the right form" + (f": {hint[0].lower()}{hint[1:]}" if hint else "")
         case "value_error":
             problem = str(first["ctx"]["error"])
         case _:
@@ -181,12 +200,12 @@ def settings_error(exc: ValidationError, model: type[BaseModel], source: str) ->
     return SettingsError(place, problem.rstrip(".?") + ("?" if problem.endswith("?") else ""), source=source)
 
 
-def _names(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
-    """Names of the fields at a place of the settings."""
+def _fields(model: type[BaseModel], path: tuple[int | str, ...]) -> dict[str, FieldInfo]:
+    """The fields at a place of the settings, by name."""
     for part in path:
         field = model.model_fields.get(str(part))
         annotation = field.annotation if field else None
         if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
-            return []
+            return {}
         model = annotation
-    return list(model.model_fields)
+    return dict(model.model_fields)

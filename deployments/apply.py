@@ -20,7 +20,5 @@ def apply(files: list[Path]) -> int:
         credentials = f"px-{settings.feed}"
         settings.authorization.save(credentials, overwrite=True)
         settings.save(settings.feed, overwrite=True)
-        print(
-            f"saved {ImportSettings.get_block_type_slug()}/{settings.feed}, credentials in aws-credentials/{credentials}"
-        )
+        print(f"saved {ImportSettings.get_block_type_slug()}/{settings.feed} with aws-credentials/{credentials}")
     return 0

@@ -3,13 +3,16 @@
 import asyncio
 import os
 import sys
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from blocks.feed_settings import read_settings_file
 from schemas.errors import ImporterError, SettingsError
 from schemas.report import FeedReport
+
+if TYPE_CHECKING:
+    from prefect.client.schemas.objects import State
 
 
 def run(files: list[Path], feeds: list[str], *, verbose: bool) -> int:
@@ -34,21 +37,26 @@ def run(files: list[Path], feeds: list[str], *, verbose: bool) -> int:
 def _tick_of_file(path: Path) -> int:
     from flows.import_feed import import_feed_file
 
-    return _tell(str(path), import_feed_file(str(path), return_state=True))
+    return _tell(str(path), lambda: import_feed_file(str(path), return_state=True))
 
 
 def _tick_of_feed(name: str) -> int:
     from blocks.import_settings import ImportSettings
     from flows.import_feed import import_feed
 
-    return _tell(name, import_feed(ImportSettings.from_document(name), return_state=True))
+    settings = ImportSettings.from_document(name)
+    return _tell(name, lambda: import_feed(settings, return_state=True))
 
 
-def _tell(source: str, tick: Coroutine[Any, Any, Any]) -> int:
+def _tell(source: str, tick: Callable[[], Awaitable["State[Any]"]]) -> int:
     """Run one tick and print a line for each delivery."""
-    state = asyncio.run(tick)
+
+    async def run_tick() -> "State[Any]":
+        return await tick()
+
+    state = asyncio.run(run_tick())
     if state.is_completed():
-        _print(state.data)
+        _print(cast("FeedReport", state.data))
         return 0
     reason = state.data if isinstance(state.data, ImporterError) else state.message
     print(f"{source}: {reason}", file=sys.stderr)

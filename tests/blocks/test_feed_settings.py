@@ -1,0 +1,190 @@
+"""The settings file: what it means, and that what is wrong is said in one sentence (rules S1 to S10)."""
+
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+import yaml
+
+from blocks.feed_settings import SettingsFile, read_settings_file
+from blocks.import_settings import ImportSettings
+from schemas.catalogue import default_catalogue
+from schemas.drop_zone import DropZone
+from schemas.errors import SettingsError
+
+EVERYTHING = dedent("""\
+    feed: users
+    entity: user
+    bucket: ABC123/export
+    base_folder: users
+    region: us-east-1
+    endpoint_url: http://127.0.0.1:8333
+    authorization:
+      access_key_id: AKIAEXAMPLE
+      secret_access_key: ${PX_SECRET}
+      role_arn: arn:aws:iam::123456789012:role/s3-import
+      external_id: 0e3c1a5e
+    destination:
+      product_key_column: productKey
+    date_format: yyyy-MM-dd'T'HH:mm:ssX
+    catalogue: catalogues/users.json
+    store: sqlite:////var/lib/px/px.db
+    status_endpoint:
+      url: https://www.example.com/prd/data-export
+      api_key: ${PX_CALLBACK_KEY}
+    """)
+ENVIRONMENT = {"PX_SECRET": "s3cr3t-of-aws", "PX_CALLBACK_KEY": "s3cr3t-of-callback"}
+SMALLEST = {"feed": "users", "bucket": "b", "destination": {"product": "AP-X"}, "store": "sqlite:////tmp/px.db"}
+
+
+@pytest.fixture
+def everything(tmp_path: Path) -> Path:
+    (tmp_path / "catalogues").mkdir()
+    (tmp_path / "catalogues/users.json").write_text('[{"apiName": "score", "type": "NUMBER"}]')
+    path = tmp_path / "users.yaml"
+    path.write_text(EVERYTHING)
+    return path
+
+
+def written(folder: Path, changes: dict) -> Path:
+    path = folder / "feed.yaml"
+    path.write_text(yaml.safe_dump({**SMALLEST, **changes}))
+    return path
+
+
+@pytest.mark.rule("S2")
+@pytest.mark.parametrize(
+    ("bucket", "base_folder", "root"),
+    [
+        ("ABC123/export", "users", "export/users"),
+        ("ABC123", "", ""),
+        ("/ABC123//export/", "/users/", "export/users"),
+        ("ABC123", "a/b", "a/b"),
+    ],
+)
+def test_bucket_and_base_folder_name_the_root(bucket, base_folder, root):
+    settings = SettingsFile(**{**SMALLEST, "bucket": bucket, "base_folder": base_folder})
+    assert settings.zone == DropZone("ABC123", root)
+
+
+@pytest.mark.rule("S3")
+def test_a_file_becomes_a_block_with_its_credentials_and_catalogue(everything, monkeypatch):
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    settings = ImportSettings.from_file(everything)
+    credentials = settings.authorization
+    assert credentials.aws_access_key_id == "AKIAEXAMPLE"
+    assert credentials.aws_secret_access_key.get_secret_value() == "s3cr3t-of-aws"
+    assert credentials.assume_role_arn == "arn:aws:iam::123456789012:role/s3-import"
+    assert credentials.assume_role_kwargs.ExternalId == "0e3c1a5e"
+    assert settings.status_endpoint.api_key.get_secret_value() == "s3cr3t-of-callback"
+    assert [attribute.api_name for attribute in settings.attribute_catalogue.attributes] == ["id", "score"]
+
+
+@pytest.mark.rule("S10")
+def test_no_secret_is_in_a_repr(everything):
+    settings = read_settings_file(everything, ENVIRONMENT)
+    assert not any(secret in repr(settings) for secret in ENVIRONMENT.values())
+
+
+@pytest.mark.rule("S8")
+def test_the_defaults_are_the_articles_behaviour(tmp_path):
+    settings = read_settings_file(written(tmp_path, {}), {})
+    assert settings.limits.max_rows == 350_000
+    assert settings.file_catalogue(tmp_path) == default_catalogue(settings.entity)
+    assert str(settings.destination.fixed_product_key) == "AP-X-2-1"
+
+
+def test_the_yaml_and_the_block_have_the_same_fields():
+    own_to_prefect = {"block_type_slug"}
+    assert set(SettingsFile.model_fields) == set(ImportSettings.model_fields) - own_to_prefect
+
+
+WRONG = {
+    "unknown name": ({"buckett": "x"}, "buckett: there is no such setting; did you mean 'bucket'?"),
+    "unknown nested name": (
+        {"authorization": {"ExternalID": "x"}},
+        "authorization.ExternalID: there is no such setting; did you mean 'external_id'?",
+    ),
+    "feed name with blanks": ({"feed": "my users"}, "feed: this does not have the right form: name of the feed and"),
+    "unknown entity": ({"entity": "users"}, "entity: input should be 'user' or 'account'."),
+    "two destinations": ({"destination": {"product": "AP-X", "product_key_column": "p"}}, "destination: give either"),
+    "unknown environment": (
+        {"destination": {"product": "AP-X", "environment": "prod"}},
+        "destination: environment must be one of production, integration, qa, stage.",
+    ),
+    "malformed product": (
+        {"destination": {"product": "X"}},
+        "destination: a product key looks like AP-XXXXXXXXXX-2-1.",
+    ),
+    "minutes for months": ({"date_format": "yyyymmdd"}, "date_format: "),
+    "key without secret": (
+        {"authorization": {"access_key_id": "AKIA"}},
+        "authorization: give access_key_id and secret_access_key together.",
+    ),
+    "external id without role": ({"authorization": {"external_id": "x"}}, "authorization: external_id needs role_arn."),
+    "malformed role": ({"authorization": {"role_arn": "role/x"}}, "authorization.role_arn: this does not have the right form: write arn:aws:iam::"),
+    "endpoint without scheme": ({"endpoint_url": "127.0.0.1:8333"}, "endpoint_url: this does not have the right form: only for S3-compatible stores, like http://"),
+    "store that there is not": ({"store": "mysql://x"}, "store: not the URL of a store; write sqlite:////absolute"),
+    "callback over http": (
+        {"status_endpoint": {"url": "http://example.com/x"}},
+        "status_endpoint: ",
+    ),
+    "a number for text": ({"bucket": 5}, "bucket: input should be a valid string."),
+    "a negative limit": ({"limits": {"max_rows": -1}}, "limits.max_rows: input should be greater than 0."),
+}
+
+
+@pytest.mark.rule("S9")
+@pytest.mark.parametrize(("changes", "sentence"), WRONG.values(), ids=WRONG)
+def test_a_wrong_setting_is_one_sentence_with_field_and_cure(tmp_path, changes, sentence):
+    path = written(tmp_path, changes)
+    with pytest.raises(SettingsError) as caught:
+        read_settings_file(path, {})
+    assert str(caught.value).startswith(f"{path}: {sentence}")
+
+
+@pytest.mark.rule("S9")
+def test_a_missing_setting_is_named(tmp_path):
+    path = tmp_path / "feed.yaml"
+    path.write_text("feed: users\n")
+    with pytest.raises(SettingsError, match=r"destination: this setting is missing; add it\."):
+        read_settings_file(path, {})
+
+
+@pytest.mark.rule("S9")
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("feed: [", "line 2: this is not valid YAML"),
+        ("- feed", "a settings file starts with a line like 'feed: users'"),
+        ("", "a settings file starts with a line like 'feed: users'"),
+    ],
+    ids=["broken YAML", "a list", "empty"],
+)
+def test_a_file_that_is_no_settings_file(tmp_path, text, sentence):
+    path = tmp_path / "feed.yaml"
+    path.write_text(text + "\n")
+    with pytest.raises(SettingsError, match=sentence):
+        read_settings_file(path, {})
+
+
+@pytest.mark.rule("S9")
+def test_a_variable_that_is_not_set_names_variable_and_field(everything):
+    with pytest.raises(SettingsError, match=r"authorization\.secret_access_key: .* PX_SECRET is not set"):
+        read_settings_file(everything, {"PX_CALLBACK_KEY": "x"})
+    assert read_settings_file(everything, {}, lenient=True).feed == "users"
+
+
+@pytest.mark.rule("S9")
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [(None, "cannot be read"), ("{", "is not valid JSON"), ('[{"apiName": "x"}]', r"\[0\] \(x\)\.type: write one of")],
+    ids=["no such file", "no JSON", "no type"],
+)
+def test_a_catalogue_that_cannot_be_used(tmp_path, content, sentence):
+    if content is not None:
+        (tmp_path / "c.json").write_text(content)
+    path = written(tmp_path, {"catalogue": "c.json"})
+    with pytest.raises(SettingsError, match=sentence):
+        ImportSettings.from_file(path)
