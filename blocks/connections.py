@@ -5,12 +5,16 @@ import socket
 import time
 import uuid
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from blocks.aws_session import s3_client
 from blocks.database import open_store
 from blocks.import_settings import ImportSettings
 from blocks.ledger import Lease, Ledger
 from blocks.s3_drop_zone import S3DropZone
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +24,7 @@ class Connections:
     settings: ImportSettings
     drop_zone: S3DropZone
     ledger: Ledger
+    _client: "S3Client"
 
     @classmethod
     def open(cls, settings: ImportSettings) -> "Connections":
@@ -33,7 +38,11 @@ class Connections:
         drop_zone = S3DropZone(client, settings.zone, sse=settings.sse, kms_key_id=settings.kms_key_id)
         ledger = Ledger(open_store(settings.store.get_secret_value()))
         ledger.migrate()
-        return cls(settings, drop_zone, ledger)
+        return cls(settings, drop_zone, ledger, client)
+
+    def close(self) -> None:
+        """Let go of the connections to S3; the database's are closed after each use."""
+        self._client.close()
 
 
 @dataclass(slots=True)

@@ -3,15 +3,23 @@
 from pathlib import Path
 from typing import Any, Self, TypeVar, cast
 
-from prefect.blocks.core import Block
+from prefect.blocks.core import Block, schema_extra
+from prefect.utilities.names import obfuscate
 from prefect_aws import AwsCredentials
-from pydantic import ConfigDict, Field, ValidationError, model_validator
+from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from blocks.feed_settings import BLOCK_REFERENCE, FeedSettings, SettingsFile, read_settings_file, settings_error
 from schemas.catalogue import Catalogue, Entity, default_catalogue
 from schemas.errors import SettingsError
 
 _B = TypeVar("_B", bound=Block)
+
+#: The order of the form in Prefect: what everybody fills in comes first.
+_FORM = (
+    *("feed", "entity", "bucket", "base_folder", "authorization", "region", "endpoint_url", "destination"),
+    *("date_format", "catalogue", "store", "status_endpoint", "blank_cells", "sse", "kms_key_id"),
+    *("lease_seconds", "limits"),
+)
 
 
 class AttributeCatalogue(Block):
@@ -35,6 +43,14 @@ class AttributeCatalogue(Block):
         description='As PX serves them: [{"apiName": "score", "type": "NUMBER"}, …]. Empty: PX\'s default attributes.',
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _slug_is_no_setting(cls, values: Any) -> Any:  # noqa: ANN401
+        """Prefect writes the slug into a block that it stores as part of another one."""
+        return (
+            {name: values[name] for name in values if name != "block_type_slug"} if isinstance(values, dict) else values
+        )
+
     @model_validator(mode="after")
     def _readable(self) -> Self:
         try:
@@ -42,6 +58,15 @@ class AttributeCatalogue(Block):
         except SettingsError as exc:
             raise ValueError(str(exc).rstrip(".")) from None
         return self
+
+
+def _without_additional(schema: dict[str, Any], model: type[Block]) -> None:
+    """Leave out of a flow's parameters what Prefect leaves out of a block's form, too.
+
+    Its check of a new deployment takes the `$ref` to a document for a setting: forbidden there, none could be deployed.
+    """
+    schema_extra(schema, model)
+    schema.pop("additionalProperties", None)
 
 
 class ImportSettings(FeedSettings, Block):
@@ -55,7 +80,7 @@ class ImportSettings(FeedSettings, Block):
         ```
     """
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, json_schema_extra=_without_additional)
     _block_type_name = "PX Import Settings"
     _block_type_slug = "px-import-settings"
 
@@ -63,12 +88,53 @@ class ImportSettings(FeedSettings, Block):
         default_factory=AwsCredentials,
         title="Authorization",
         description="AWS keys or role; left empty: the machine's own credentials.",
+        repr=False,  # prefect-aws keeps the session token as plain text
     )
     catalogue: AttributeCatalogue = Field(
         default_factory=AttributeCatalogue,
         title="Attribute catalogue",
         description="The attributes that the files may hold.",
     )
+
+    @field_validator("authorization", "catalogue", mode="before")
+    @classmethod
+    def _null_is_left_empty(cls, part: Any) -> Any:  # noqa: ANN401
+        """Prefect's form saves a block that was not chosen as null."""
+        return {} if part is None else part
+
+    @field_validator("authorization")
+    @classmethod
+    def _has_its_secret(cls, authorization: AwsCredentials) -> AwsCredentials:
+        """Prefect's newer form saves, in place of the chosen block, what it shows of it: stars for the secret."""
+        secret = authorization.aws_secret_access_key
+        if secret and secret.get_secret_value() == obfuscate(secret):
+            raise ValueError("saving in the browser has put stars in place of the secret; choose the block again")
+        return authorization
+
+    @classmethod
+    def model_json_schema(cls, *args: Any, **options: Any) -> dict[str, Any]:  # noqa: ANN401
+        """The form in Prefect: in its order, and each part titled as the field, not as its class."""
+        schema = super().model_json_schema(*args, **options)
+        fields, definitions = schema["properties"], schema["definitions"]
+        schema["properties"] = {name: fields[name] | {"position": place} for place, name in enumerate(_FORM)}
+        for field in fields.values():
+            part = definitions.get(field.get("$ref", "").rpartition("/")[2], {"block_type_slug": ""})
+            if "block_type_slug" not in part:  # Prefect finds a block by its title
+                part.update({key: field[key] for key in ("title", "description") if key in field})
+        return schema
+
+    @classmethod
+    def model_validate(cls, obj: Any, **options: Any) -> Self:  # noqa: ANN401
+        """Read a document.
+
+        Raises:
+            SettingsError: it is wrong; a run then says so, where Prefect would drop what a `ValidationError` says.
+        """
+        try:
+            return super().model_validate(obj, **options)
+        except ValidationError as exc:
+            feed = obj.get("feed", "") if isinstance(obj, dict) else ""
+            raise settings_error(exc, cls, f"{cls._block_type_slug}/{feed}".rstrip("/")) from None
 
     @property
     def attribute_catalogue(self) -> Catalogue:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from prefect.blocks.core import Block
 from prefect_aws import AwsCredentials
 
 from blocks.import_settings import AttributeCatalogue, ImportSettings
@@ -17,8 +18,13 @@ def apply(files: list[Path]) -> int:
     for kind in (AwsCredentials, AttributeCatalogue, ImportSettings):
         kind.register_type_and_schema()
     for settings in every:
-        credentials = f"px-{settings.feed}"
-        settings.authorization.save(credentials, overwrite=True)
+        name = f"px-{settings.feed}"
+        parts: list[Block] = [settings.authorization]
+        if settings.catalogue.entries and not settings.catalogue._block_document_id:
+            parts.append(settings.catalogue)  # the form shows, and keeps, only what is a document of its own
+        for part in parts:
+            part.save(name, overwrite=True)
         settings.save(settings.feed, overwrite=True)
-        print(f"saved {ImportSettings.get_block_type_slug()}/{settings.feed} with aws-credentials/{credentials}")
+        saved = " and ".join(f"{part.get_block_type_slug()}/{name}" for part in parts)
+        print(f"saved {ImportSettings.get_block_type_slug()}/{settings.feed} with {saved}")
     return 0

@@ -34,17 +34,17 @@ _KEEPER = """
 import contextlib, glob, os, shutil, subprocess, sys, threading
 scratch, sockets, *command = sys.argv[1:]
 server = subprocess.Popen(command, stdin=subprocess.DEVNULL)
-word = b""
+leave = False
 def watch():
-    global word
-    word = os.read(0, 1)
+    global leave
+    leave = not os.read(0, 1)
     server.kill()
 threading.Thread(target=watch, daemon=True).start()
 server.wait()
 for path in [path for pattern in sockets.split() for path in glob.glob(pattern)]:
     with contextlib.suppress(OSError):
         os.unlink(path)
-if scratch and not word:
+if leave:
     shutil.rmtree(scratch, ignore_errors=True)
 """
 
@@ -111,6 +111,7 @@ class LocalS3:
                 return
             self._end(b"k")
         said = (self._scratch / "log").read_text(errors="replace")[-2000:]
+        self.__exit__()
         raise RuntimeError(f"the local S3 server did not start; the end of what it said:\n{said}")
 
     def stop(self) -> None:

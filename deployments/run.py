@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from blocks.feed_settings import read_settings_file
-from schemas.errors import ImporterError, SettingsError
+from schemas.errors import SettingsError
 from schemas.report import FeedReport
 
 if TYPE_CHECKING:
@@ -29,15 +29,24 @@ def run(files: list[Path], feeds: list[str], *, verbose: bool) -> int:
     for path in files:
         read_settings_file(path)
     if not verbose:
-        # Prefect prints tracebacks of its own; the sentence below is for the person at the terminal.
-        os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
-    return max([_tick_of_file(path) for path in files] + [_tick_of_feed(name) for name in feeds])
+        keep_quiet()
+    return max([_tell(str(path), tick_of_file(path)) for path in files] + [_tick_of_feed(name) for name in feeds])
 
 
-def _tick_of_file(path: Path) -> int:
+def keep_quiet() -> None:
+    """Keep Prefect's log from the terminal; to be called before Prefect is imported.
+
+    Prefect prints tracebacks of its own; our one sentence is for the person who sits there.
+    """
+    for variable in ("PREFECT_LOGGING_LEVEL", "PREFECT_SERVER_LOGGING_LEVEL"):
+        os.environ.setdefault(variable, "CRITICAL")
+
+
+def tick_of_file(path: Path) -> FeedReport | Exception:
+    """One tick of the feed of a settings file; the exception where the world failed."""
     from flows.import_feed import import_feed_file
 
-    return _tell(str(path), lambda: import_feed_file(str(path), return_state=True))
+    return _result(lambda: import_feed_file(str(path), return_state=True))
 
 
 def _tick_of_feed(name: str) -> int:
@@ -45,26 +54,24 @@ def _tick_of_feed(name: str) -> int:
     from flows.import_feed import import_feed
 
     settings = ImportSettings.from_document(name)
-    return _tell(name, lambda: import_feed(settings, return_state=True))
+    return _tell(name, _result(lambda: import_feed(settings, return_state=True)))
 
 
-def _tell(source: str, tick: Callable[[], Awaitable["State[Any]"]]) -> int:
-    """Run one tick and print a line for each delivery."""
+def _result(tick: Callable[[], Awaitable["State[Any]"]]) -> FeedReport | Exception:
+    async def result() -> FeedReport | Exception:
+        state = await tick()
+        return cast("FeedReport | Exception", await state.aresult(raise_on_failure=False))
 
-    async def run_tick() -> "State[Any]":
-        return await tick()
-
-    state = asyncio.run(run_tick())
-    if state.is_completed():
-        _print(cast("FeedReport", state.data))
-        return 0
-    reason = state.data if isinstance(state.data, ImporterError) else state.message
-    print(f"{source}: {reason}", file=sys.stderr)
-    return 2
+    return asyncio.run(result())
 
 
-def _print(report: FeedReport) -> None:
-    for delivery in report.deliveries:
-        print(f"{report.feed} {delivery}")
-    if not report.deliveries:
-        print(f"{report.feed} {report.summary}")
+def _tell(source: str, result: FeedReport | Exception) -> int:
+    """Print a line for each delivery."""
+    if isinstance(result, Exception):
+        print(f"{source}: {result}", file=sys.stderr)
+        return 2
+    for delivery in result.deliveries:
+        print(f"{result.feed} {delivery}")
+    if not result.deliveries:
+        print(f"{result.feed} {result.summary}")
+    return 0

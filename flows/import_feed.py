@@ -1,16 +1,18 @@
 """One tick of one feed: what waits is claimed, validated, loaded, archived and reported, oldest first."""
 
+from collections.abc import Awaitable
+from contextlib import closing
 from pathlib import Path
 
 from prefect import flow
 from prefect.client.schemas.objects import State
-from prefect.states import Completed
+from prefect.states import Completed, Failed
 
 from blocks.connections import Connections, HeldLease
 from blocks.import_settings import ImportSettings
 from schemas.delivery import Delivery, DeliveryFile, Stage
 from schemas.drop_zone import ObjectKind
-from schemas.errors import LeaseLost, ObjectChanged
+from schemas.errors import ImporterError, LeaseLost, ObjectChanged
 from schemas.report import DeliveryReport, FeedReport
 from schemas.validation import Rejection, missing, unsupported
 from tasks.archive import archive, clear, move_aside
@@ -25,42 +27,54 @@ from tasks.report import report
 from tasks.validate_file import validate_file
 
 
-@flow(name="import-feed", persist_result=False)
+@flow(name="import-feed", flow_run_name="{settings.feed}", persist_result=False)
 async def import_feed(settings: ImportSettings) -> State[FeedReport]:
     """Import what waits in a feed's drop zone.
 
     Args:
         settings: the feed, a block document.
     """
-    return await _tick(settings)
+    return await _told(_tick(settings))
 
 
-@flow(name="import-feed-file", persist_result=False)
+@flow(name="import-feed-file", flow_run_name="{settings_file}", persist_result=False)
 async def import_feed_file(settings_file: str) -> State[FeedReport]:
     """Import what waits in a feed's drop zone.
 
     Args:
         settings_file: path of the feed's YAML file; its secrets never become parameters of the run.
     """
-    return await _tick(await read_settings(Path(settings_file)))
+    return await _told(_tick_of_file(Path(settings_file)))
+
+
+async def _tick_of_file(path: Path) -> State[FeedReport]:
+    return await _tick(await read_settings(path))
+
+
+async def _told(tick: Awaitable[State[FeedReport]]) -> State[FeedReport]:
+    """The tick's state; trouble in the world fails the run with its one sentence (rule R3)."""
+    try:
+        return await tick
+    except ImporterError as exc:
+        return Failed(message=str(exc), data=exc)
 
 
 async def _tick(settings: ImportSettings) -> State[FeedReport]:
     """Finish what is unfinished, then import what is ready (rules D1, R1, R2).
 
-    Trouble in the world ends the tick with its one sentence: later folders wait, for the dates
-    of one feed are imported in order. Faults in the data never do.
+    Trouble in the world ends the tick: later folders wait, for the dates of one feed are imported in order.
+    Faults in the data never do.
     """
-    feed = await connect(settings)
-    held = await take_lease(feed)
-    if held is None:
-        return _ended(FeedReport(settings.feed, skipped=True))
-    try:
-        result = await _import_all(feed, held)
-    except LeaseLost:
-        return _ended(FeedReport(settings.feed, skipped=True))
-    finally:
-        await release_lease(held)
+    with closing(await connect(settings)) as feed:
+        held = await take_lease(feed)
+        if held is None:
+            return _ended(FeedReport(settings.feed, skipped=True))
+        try:
+            result = await _import_all(feed, held)
+        except LeaseLost:
+            return _ended(FeedReport(settings.feed, skipped=True))
+        finally:
+            await release_lease(held)
     await report(result)
     return _ended(result)
 

@@ -6,6 +6,7 @@ typed values. Parsing is the same work for both, so what a check has parsed is k
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 import numpy as np
 import pyarrow as pa
@@ -15,13 +16,18 @@ from schemas.catalogue import Attribute, AttributeType
 from schemas.date_format import DateFormat
 from schemas.issues import Code
 from schemas.product_key import ProductKey
+from schemas.record_scanner import Bools
 
 #: Takes the text of a column, tells for each cell whether it is right.
 Check = Callable[[pa.Array], pa.Array]
 
 _NUMBER = r"^[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$"
-_INTEGER = r"^[+-]?[0-9]+$"
+_INTEGER = r"^[+-]?[0-9]+(?:\.0*)?$"
+#: From here on, 64 bits do not hold every integer.
 _EXACT = 2.0**53
+#: Integers of up to so many characters are compared as decimals of this type, which holds one digit more.
+_DECIMAL = pa.decimal128(38)
+_DECIMAL_CHARACTERS = 37
 
 
 @dataclass(slots=True)
@@ -154,26 +160,40 @@ def _is_number(text: pa.Array) -> pa.Array:
 
 def _is_in_range(text: pa.Array) -> pa.Array:
     """Whether each number fits; what is no number at all is another check's fault."""
-    present = pc.if_else(is_present(text), text, "0")
+    cells = pc.if_else(is_present(text), text, "0")
     try:
-        values = present.cast(pa.float64())
+        values = cells.cast(pa.float64())
     except pa.ArrowInvalid:
-        present = pc.if_else(_is_number(present), present, "0")
-        values = present.cast(pa.float64())
-    fits = pc.less_equal(pc.abs(values), _EXACT)
-    if pc.all(fits).as_py() is not False:
-        return fits
-    doubtful = np.flatnonzero(~fits.to_numpy(zero_copy_only=False))
-    large, cells = values.take(doubtful), present.take(doubtful)
-    # NaN and the infinities in words are no numbers (V4): another check names them
-    right = pc.or_(pc.is_finite(large), pc.invert(_is_number(cells)))
-    integers = np.flatnonzero(pc.and_(pc.is_finite(large), pc.match_substring_regex(cells, _INTEGER)))
-    exact = [int(cells[i].as_py()) == int(large[i].as_py()) for i in integers]
-    mask = fits.to_numpy(zero_copy_only=False).copy()
-    verdicts = right.to_numpy(zero_copy_only=False).copy()
-    verdicts[integers] = exact
-    mask[doubtful] = verdicts
-    return pa.array(mask)
+        cells = pc.if_else(_is_number(cells), cells, "0")
+        values = cells.cast(pa.float64())
+    right = _mask(pc.less(pc.abs(values), _EXACT))
+    doubtful = np.flatnonzero(~right)
+    right[doubtful] = _is_held(cells.take(doubtful), values.take(doubtful))
+    return pa.array(right)
+
+
+def _is_held(cells: pa.Array, values: pa.Array) -> Bools:
+    """Whether large numbers are finite and, where they are integers, what was written."""
+    finite = pc.is_finite(values)
+    right = _mask(pc.or_(finite, pc.invert(_is_number(cells))))  # infinities in words are no numbers
+    integers = np.flatnonzero(pc.and_(finite, pc.match_substring_regex(cells, _INTEGER)))
+    right[integers] = _is_exact(cells.take(integers), values.take(integers))
+    return right
+
+
+def _is_exact(integers: pa.Array, values: pa.Array) -> Bools:
+    """Whether the floats are exactly the integers that they were read from."""
+    short = _mask(pc.less_equal(pc.binary_length(integers), _DECIMAL_CHARACTERS))
+    exact = short.copy()
+    exact[short] = pc.equal(integers.filter(short).cast(_DECIMAL), values.filter(short).cast(_DECIMAL))
+    long = zip(integers.filter(~short).to_pylist(), values.filter(~short).to_pylist(), strict=True)
+    exact[~short] = [Decimal(integer) == value for integer, value in long]
+    return exact
+
+
+def _mask(flags: pa.Array) -> Bools:
+    """Flags as numpy's, to be changed."""
+    return np.array(flags, np.bool_)
 
 
 def _is_boolean(text: pa.Array) -> pa.Array:

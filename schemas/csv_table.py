@@ -7,6 +7,7 @@ records that are sound. They must agree on the number of rows.
 import codecs
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 
 import numpy as np
 import pyarrow as pa
@@ -24,8 +25,9 @@ _MESSAGES = {
     Code.UNCLOSED_QUOTE: "Quote that is never closed",
     Code.BARE_CARRIAGE_RETURN: "Carriage return without line feed outside quotes",
     Code.NUL_CHARACTER: "NUL character",
-    Code.INVALID_ENCODING: "Not valid UTF-8",
+    Code.INVALID_ENCODING: "Not valid UTF-8 (save the file as UTF-8)",
 }
+_UTF16 = "Not valid UTF-8 (this looks like UTF-16; save the file as UTF-8)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ class CsvTable:
     def __init__(self, chunks: Iterable[bytes], limits: Limits) -> None:
         self._limits = limits
         self._blocks = _blocks(_without_bom(chunks), limits)
-        self._rest: _Block | None = None
+        self._rest: tuple[_Block, ...] = ()
         self.header: tuple[str, ...] = ()
         self.header_line = 1
         self.total_rows = 0
@@ -84,7 +86,7 @@ class CsvTable:
             alone = np.arange(len(block.records.ends)) == first
             columns = _columns(block, alone, int(block.records.fields[first]))
             self.header = tuple(column[0].as_py() for column in columns)
-            self._rest = block.after(first)
+            self._rest = (block.after(first),)
             return self.header
         raise Unreadable(Code.MISSING_HEADER, "Missing header")
 
@@ -103,21 +105,17 @@ class CsvTable:
         Raises:
             Unreadable: the text goes beyond a limit, or its bytes cannot be had; the batches before that count.
         """
-        if self._rest is not None:
-            rest, self._rest = self._rest, None
-            yield self._batch(rest)
-        for block in self._blocks:
-            yield self._batch(block)
+        for block in chain(self._rest, self._blocks):
+            present = ~block.records.blank
+            numbers = self.total_rows + np.cumsum(present)
+            rows = int(numbers[-1]) if len(numbers) else self.total_rows
+            self.total_rows = min(rows, self._limits.max_rows)
+            yield self._batch(block, numbers, present & (numbers <= self._limits.max_rows))
+            if rows > self._limits.max_rows:
+                raise Unreadable(Code.TOO_MANY_ROWS, f"Too many rows: more than {self._limits.max_rows}")
 
-    def _batch(self, block: "_Block") -> Batch:
-        """Rows of one block; at the row limit the rest is cut off and the next call raises (rule C6)."""
-        present = ~block.records.blank
-        numbers = self.total_rows + np.cumsum(present)
-        over = numbers > self._limits.max_rows
-        if over.any():
-            present &= ~over
-            self._blocks = _too_many_rows(self._limits.max_rows)
-        self.total_rows = int(min(numbers[-1], self._limits.max_rows)) if len(numbers) else self.total_rows
+    def _batch(self, block: "_Block", numbers: Ints, present: Bools) -> Batch:
+        """The rows among a block's records, with the number of each."""
         sound = present.copy()
         faults = []
         for code, message, indexes in self._faults(block):
@@ -162,6 +160,8 @@ def _without_bom(chunks: Iterable[bytes]) -> Iterator[bytes]:
         start += chunk
         if len(start) >= len(codecs.BOM_UTF8):
             break
+    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise Unreadable(Code.INVALID_ENCODING, _UTF16)
     yield start.removeprefix(codecs.BOM_UTF8)
     yield from stream
 
@@ -220,12 +220,6 @@ def _blocks(chunks: Iterable[bytes], limits: Limits) -> Iterator[_Block]:
         yield from gathered.take()
         raise
     yield from gathered.take()
-
-
-def _too_many_rows(max_rows: int) -> Iterator[_Block]:
-    """What is left to read once the row limit is passed: the fault (rule C6)."""
-    raise Unreadable(Code.TOO_MANY_ROWS, f"Too many rows: more than {max_rows}")
-    yield
 
 
 def _part(records: Records, part: slice) -> Records:

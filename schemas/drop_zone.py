@@ -156,6 +156,11 @@ def kind_of(name: str, size_bytes: int) -> ObjectKind:
     return ObjectKind.UNSUPPORTED
 
 
+def archived_name(name: str) -> str:
+    """Name of an object in the archive folder; one that has the name of a status file makes way for it."""
+    return f"{name}.received" if name in {STATUS_TEXT, STATUS_JSON, ERRORS_CSV} else name
+
+
 def survey(zone: DropZone, objects: Iterable[StoredObject]) -> Survey:
     """Group a flat listing of `current/` by folder (rules D1 to D5)."""
     found: dict[str, list[StoredObject]] = {}
@@ -165,7 +170,7 @@ def survey(zone: DropZone, objects: Iterable[StoredObject]) -> Survey:
         day = _day(name) if slash else None
         if day:
             found.setdefault(day, []).append(stored)
-        elif name:
+        elif name or slash:
             strangers.add(name + slash)
     folders = [
         Folder(day, zone.folder_prefix(day), tuple(sorted(found[day], key=lambda o: o.key.encode())))

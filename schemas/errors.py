@@ -10,6 +10,7 @@
         ├── AccessRefused       a credential or a right is missing
         ├── NotThere            the bucket or the object does not exist
         ├── ObjectChanged       the object is no longer the one that was claimed
+        ├── PlaceTaken          another object stands where one was to be written
         ├── LeaseLost           another run has taken over this feed
         └── StoreConflict       the store's tables do not fit the attribute catalogue
 
@@ -101,6 +102,15 @@ class ObjectChanged(PermanentError):
     def __init__(self, place: str) -> None:
         """Keep the `s3://` place."""
         super().__init__(f"{place} was replaced or removed after it was claimed.")
+        self.place = place
+
+
+class PlaceTaken(PermanentError):
+    """Something else already stands where an object was to be written; it was not overwritten (rule P2)."""
+
+    def __init__(self, place: str) -> None:
+        """Keep the `s3://` place."""
+        super().__init__(f"{place} already holds something else, which was left as it is: move or remove it.")
         self.place = place
 
 

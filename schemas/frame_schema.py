@@ -19,7 +19,7 @@ with warnings.catch_warnings():
 from schemas.catalogue import ID, Attribute, Catalogue
 from schemas.cells import Cells, Check, ProductKeyCells, cells_of
 from schemas.date_format import DateFormat
-from schemas.issues import Code, Issue, shown
+from schemas.issues import LONGEST_SHOWN, Code, Issue, shown
 from schemas.settings import FileSettings
 from schemas.valid_file import PRODUCT_KEY
 
@@ -68,9 +68,11 @@ class FrameSchema:
             if not name
         ]
         frame = pd.DataFrame([], columns=[name for name in header if name], dtype=_TEXT)
+        places = {name: place for place, name in reversed([*enumerate(header)])}
+        absent = [name for name in self._cells if name not in places]
         for error in _errors(self._schema, frame):
             if error.reason_code is SchemaErrorReason.COLUMN_NOT_IN_SCHEMA:
-                found.append(self._unknown(str(error.failure_cases), header))
+                found.append(_unknown(str(error.failure_cases), absent))
             elif error.reason_code is SchemaErrorReason.COLUMN_NOT_IN_DATAFRAME:
                 name = str(error.failure_cases)
                 found.append(Issue(Code.MISSING_COLUMN, f"Missing required Column: {shown(name)}", column=name))
@@ -79,12 +81,7 @@ class FrameSchema:
                     Issue(Code.DUPLICATE_COLUMN, f"Duplicate Column: {shown(name)}", column=name)
                     for name in map(str, error.failure_cases)
                 ]
-        return sorted(dict.fromkeys(found), key=lambda issue: _position(issue, header))
-
-    def _unknown(self, name: str, header: Sequence[str]) -> Issue:
-        close = suggestion(name, [known for known in self._cells if known not in header])
-        hint = f" (did you mean {shown(close)}?)" if close else ""
-        return Issue(Code.UNKNOWN_COLUMN, f"Unknown PX Column: {shown(name)}{hint}", column=name)
+        return sorted(dict.fromkeys(found), key=lambda issue: _place(issue, places, len(header)))
 
     def known(self, header: Sequence[str]) -> dict[str, int]:
         """The header's names that the schema has, each with the position where it stands first."""
@@ -171,19 +168,27 @@ def _errors(schema: "pandera.DataFrameSchema", frame: pd.DataFrame) -> Iterator[
         yield from exc.schema_errors
 
 
-def _position(issue: Issue, header: Sequence[str]) -> int:
+def _unknown(name: str, absent: Sequence[str]) -> Issue:
+    close = suggestion(name, absent)
+    hint = f" (did you mean {shown(close)}?)" if close else ""
+    return Issue(Code.UNKNOWN_COLUMN, f"Unknown PX Column: {shown(name)}{hint}", column=name)
+
+
+def _place(issue: Issue, places: Mapping[str, int], behind: int) -> int:
     """Place of a header fault for its order; a missing column stands last."""
     if issue.code is Code.EMPTY_COLUMN_NAME:
         return int(issue.message.rsplit(" ", 1)[1]) - 1
-    return header.index(issue.column) if issue.column in header else len(header)
+    return places.get(issue.column, behind)
 
 
 def suggestion(name: str, known: Sequence[str]) -> str:
     """The known name that was surely meant, or nothing (rule H2)."""
-    plain = [candidate for candidate in known if _plain(candidate) == _plain(name)]
-    if plain:
-        return plain[0] if len(plain) == 1 else ""
-    close = difflib.get_close_matches(name, known, n=2, cutoff=0.85)
+    if len(name) > LONGEST_SHOWN:
+        return ""  # no slip of the pen, and costly to compare
+    plain = _plain(name)
+    close = [candidate for candidate in known if _plain(candidate) == plain]
+    if not close:
+        close = difflib.get_close_matches(name, known, n=2, cutoff=0.85)
     return close[0] if len(close) == 1 else ""
 
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from enum import Enum
 
 SHOWN_LINES = 5
+#: Most characters of a name in a sentence.
+LONGEST_SHOWN = 100
 
 
 class Code(Enum):
@@ -113,5 +115,10 @@ class Unreadable(Exception):
 
 def shown(name: str) -> str:
     """A header or file name in quotes, on one line, cut where it is very long."""
-    cut = name if len(name) <= 100 else f"{name[:100]}…"
-    return "'" + "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in cut) + "'"
+    cut = name if len(name) <= LONGEST_SHOWN else f"{name[:LONGEST_SHOWN]}…"
+    return f"'{one_line(cut)}'"
+
+
+def one_line(name: str) -> str:
+    """A name with everything that is no visible character written as an escape."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from schemas.issues import FaultPlace, Issue, parsing_errors
+from schemas.issues import FaultPlace, Issue, one_line, parsing_errors
 
 STATUS_VERSION = 1
 
@@ -119,10 +119,10 @@ class DeliveryOutcome:
 
 def message_of(files: Sequence[FileOutcome]) -> str:
     """One line for a single file, a line with its name for each of several, then the notes (rules P3, V8)."""
-    lines = [file.message if len(files) == 1 else f"{file.name}: {file.message}" for file in files]
-    for file in files:
+    named = [("" if len(files) == 1 else f"{one_line(file.name)}: ", file) for file in files]
+    lines = [f"{prefix}{file.message}" for prefix, file in named]
+    for prefix, file in named:
         if file.counts and file.counts.repeated:
-            prefix = "" if len(files) == 1 else f"{file.name}: "
             rows = "1 row repeats" if file.counts.repeated == 1 else f"{file.counts.repeated} rows repeat"
             lines.append(f"{prefix}Note: {rows} the id of an earlier row; the last value of each attribute was kept")
     return "\n".join(lines)

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, 
 
 from schemas.catalogue import ID, Entity
 from schemas.date_format import DateFormat
-from schemas.product_key import ENVIRONMENT_CODES, PATTERN, PRODUCTION, ProductKey
+from schemas.product_key import ENVIRONMENT_CODES, PRODUCTION, ProductKey
 
 DEFAULT_DATE_FORMAT = "yyyy-MM-dd'T'HH:mm:ssX"
 
@@ -23,6 +23,11 @@ class Strict(BaseModel):
     """A part of the settings: unknown names are refused, and no input is repeated in errors (rule S10)."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+
+def _product_key(text: str) -> str:
+    ProductKey.parse(text)
+    return text
 
 
 class Destination(Strict):
@@ -43,7 +48,7 @@ class Destination(Strict):
         title="Environments",
         description="The code of each environment in a product key.",
     )
-    allowed_product_keys: list[Annotated[str, Field(pattern=f"^{PATTERN}$")]] = Field(
+    allowed_product_keys: list[Annotated[str, AfterValidator(_product_key)]] = Field(
         default_factory=list,
         title="Allowed product keys",
         description="If any are listed, a row with another product key is a fault.",
@@ -58,6 +63,8 @@ class Destination(Strict):
         if self.product:
             if self.environment not in self.environments:
                 raise ValueError(f"environment must be one of {', '.join(self.environments)}")
+            if self.product.count("-") != 1:
+                raise ValueError("product is AP- with letters and digits, like AP-XXXXXXXXXX; channel stands for itself")
             ProductKey.parse(f"{self.product}-{self.channel}")
         return self
 

@@ -26,7 +26,7 @@ class ValidFile:
     """Typed columns of one accepted file, spooled to disk so that memory does not grow with it.
 
     Attributes:
-        path: Arrow IPC file; a column for each attribute of the file under its api name, of the type in
+        path: Arrow IPC stream; a column for each attribute of the file under its api name, of the type in
             `ARROW_TYPES`, null where the cell is blank; `PRODUCT_KEY` holds the full product keys, if a column does.
         attributes: those of the file's columns, `id` among them, in the file's order.
         product_key: of every row; None where the `PRODUCT_KEY` column holds it.
@@ -46,6 +46,5 @@ class ValidFile:
         """The rows in file order, some ten thousand at a time."""
         if not self.rows:
             return
-        with pa.memory_map(str(self.path)) as source, pa.ipc.open_file(source) as reader:
-            for number in range(reader.num_record_batches):
-                yield reader.get_batch(number)
+        with pa.memory_map(str(self.path)) as source, pa.ipc.open_stream(source) as reader:
+            yield from reader

@@ -1,6 +1,6 @@
 """One file, from its bytes to `ValidFile` or `Rejection`: the fork that every file takes (rules F1 to F5)."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -11,8 +11,8 @@ from schemas.catalogue import ID, Catalogue
 from schemas.csv_table import Batch, CsvTable
 from schemas.fault_tally import FaultTally, Faulty
 from schemas.frame_schema import BatchSchema, FrameSchema
-from schemas.gzip_stream import CHUNK_BYTES, decompressed
-from schemas.issues import FaultPlace, Issue, Unreadable
+from schemas.gzip_stream import decompressed
+from schemas.issues import Code, FaultPlace, Issue, Unreadable, shown
 from schemas.repeated_ids import IdHashes
 from schemas.settings import FileSettings
 from schemas.valid_file import ValidFile
@@ -33,8 +33,17 @@ class Rejection:
     places: tuple[FaultPlace, ...]
 
 
-def reject(issue: Issue) -> Rejection:
-    """A file refused as a whole, unread."""
+def unsupported(name: str) -> Rejection:
+    """An object that is no input file (rule D3)."""
+    return _unread(Issue(Code.UNSUPPORTED_FILE, f"Unsupported file: {shown(name)} (expected .csv.gz)"))
+
+
+def missing(name: str) -> Rejection:
+    """A file that was removed between the claim and its import."""
+    return _unread(Issue(Code.MISSING_FILE, f"Missing file: {shown(name)} was removed before it was imported"))
+
+
+def _unread(issue: Issue) -> Rejection:
     return Rejection(0, (issue,), (FaultPlace(0, 0, issue.column, issue.code, issue.message),))
 
 
@@ -45,21 +54,18 @@ def validate(
     *,
     spool: Path,
     progress: Callable[[], None] = lambda: None,
-    compressed: bool = True,
 ) -> ValidFile | Rejection:
     """Read a file once, find all of its faults, and spool its typed columns.
 
     Args:
-        source: the stored bytes, seekable.
+        source: the stored bytes.
         catalogue: of the feed's entity.
         settings: how the feed's files are read.
         spool: where the typed columns go; `os.devnull` where nothing will be loaded.
         progress: called after each batch.
-        compressed: False for plain CSV text, which only a check on a desk accepts.
     """
     limits = settings.limits
-    chunks = decompressed(source, limits.max_decompressed_bytes) if compressed else plain_chunks(source)
-    table = CsvTable(chunks, limits)
+    table = CsvTable(decompressed(source, limits.max_decompressed_bytes), limits)
     faults = FaultTally(limits.max_error_lines)
     schema = FrameSchema(catalogue, settings)
     try:
@@ -94,7 +100,7 @@ class _Reading:
         self._schema: BatchSchema = schema.part(list(self._positions))
         self._attributes = schema.attributes(list(self._positions))
         self._ids = IdHashes()
-        self._writer: pa.ipc.RecordBatchFileWriter | None = None
+        self._writer: pa.ipc.RecordBatchStreamWriter | None = None
 
     def take(self, batch: Batch) -> None:
         """Check one batch; spool it as long as the file has no fault."""
@@ -111,7 +117,7 @@ class _Reading:
 
     def _write(self, typed: pa.RecordBatch) -> None:
         if self._writer is None:
-            self._writer = pa.ipc.new_file(str(self._spool), typed.schema)
+            self._writer = pa.ipc.new_stream(str(self._spool), typed.schema)
         self._writer.write_batch(typed)
 
     def close(self) -> None:
@@ -129,9 +135,3 @@ class _Reading:
             repeated=self._ids.finish(),
             ids=self._ids,
         )
-
-
-def plain_chunks(source: BinaryIO) -> Iterator[bytes]:
-    """The bytes as they are."""
-    while chunk := source.read(CHUNK_BYTES):
-        yield chunk

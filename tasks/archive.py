@@ -2,9 +2,8 @@
 
 import logging
 
-from blocks.ledger import Decision
-
 from blocks.connections import Connections, HeldLease
+from blocks.ledger import Decision
 from blocks.spool import Spool
 from schemas.delivery import Delivery, DeliveryFile, Stage
 from schemas.drop_zone import ERRORS_CSV, MARKER, STATUS_JSON, STATUS_TEXT, ObjectKind, archived_name
@@ -30,7 +29,7 @@ def move_aside(feed: Connections, held: HeldLease, decision: Decision) -> None:
         feed.drop_zone.delete(move.source)
 
 
-@verb("archive")
+@verb("archive", "dt={delivery.day}")
 def archive(feed: Connections, held: HeldLease, delivery: Delivery, decision: Decision) -> None:
     """Copy the files, then write the status files; `status.txt` comes last (rule P5).
 
@@ -71,7 +70,7 @@ def _archive_marker(feed: Connections, delivery: Delivery, target_key: str) -> N
         feed.drop_zone.put(target_key, b"", content_type="application/octet-stream")
 
 
-@verb("clear")
+@verb("clear", "dt={delivery.day}")
 def clear(feed: Connections, held: HeldLease, delivery: Delivery) -> None:
     """Empty the folder: the marker first, and nothing that came or changed after the claim (rule D6).
 

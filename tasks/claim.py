@@ -1,8 +1,7 @@
 """Verbs: fix what a run imports, mend it where the bucket has moved on, and close it."""
 
-from blocks.ledger import Decision
-
 from blocks.connections import Connections, HeldLease
+from blocks.ledger import Decision
 from blocks.spool import Spool
 from schemas.delivery import Delivery, DeliveryFile
 from schemas.drop_zone import Folder
@@ -10,7 +9,7 @@ from schemas.report import DeliveryReport
 from tasks.verb import verb
 
 
-@verb("claim")
+@verb("claim", "dt={folder.day}")
 def claim(feed: Connections, held: HeldLease, folder: Folder) -> Delivery | None:
     """Write the folder's objects to the ledger as a delivery (rule D6).
 
@@ -25,7 +24,7 @@ def claim(feed: Connections, held: HeldLease, folder: Folder) -> Delivery | None
     return feed.ledger.claim(held.lease, feed.settings.entity, folder)
 
 
-@verb("adopt")
+@verb("adopt", "dt={delivery.day}/{file.name}")
 def adopt(feed: Connections, held: HeldLease, delivery: Delivery, file: DeliveryFile) -> DeliveryFile | None:
     """Look again at a file that changed before it was loaded, and claim what is there now.
 
@@ -43,7 +42,7 @@ def adopt(feed: Connections, held: HeldLease, delivery: Delivery, file: Delivery
     return DeliveryFile(file.name, file.kind, newer)
 
 
-@verb("abandon")
+@verb("abandon", "dt={delivery.day}")
 def abandon(feed: Connections, held: HeldLease, delivery: Delivery) -> None:
     """Give up a claim of which nothing was loaded: its files are gone.
 
@@ -54,7 +53,7 @@ def abandon(feed: Connections, held: HeldLease, delivery: Delivery) -> None:
     Spool.of(delivery.id).remove()
 
 
-@verb("finish")
+@verb("finish", "dt={delivery.day}")
 def finish(feed: Connections, held: HeldLease, delivery: Delivery, decision: Decision) -> DeliveryReport:
     """Close a delivery that is archived and cleared.
 

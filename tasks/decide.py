@@ -4,16 +4,15 @@ import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from blocks.ledger import Decision
-
 from blocks.connections import Connections, HeldLease
+from blocks.ledger import Decision
 from schemas.delivery import Delivery, Move, Stage
 from schemas.drop_zone import DropZone, StoredObject
 from schemas.outcome import DeliveryOutcome, errors_csv
 from tasks.verb import verb
 
 
-@verb("decide")
+@verb("decide", "dt={delivery.day}")
 def decide(feed: Connections, held: HeldLease, delivery: Delivery) -> Decision:
     """Freeze verdict, status files, moves and callback before anything moves in S3 (rules P2 to P5, N1).
 

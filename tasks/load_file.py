@@ -10,7 +10,7 @@ from tasks.read_file import SpooledFile
 from tasks.verb import verb
 
 
-@verb("files judged before")
+@verb("files judged before", "dt={delivery.day}")
 def already_judged(feed: Connections, delivery: Delivery) -> frozenset[str]:
     """Names of the files that an earlier run has loaded or rejected (rule R1).
 
@@ -20,7 +20,7 @@ def already_judged(feed: Connections, delivery: Delivery) -> frozenset[str]:
     return frozenset(feed.ledger.file_outcomes(delivery))
 
 
-@verb("load file")
+@verb("load file", "dt={delivery.day}/{spooled.file.name}")
 def load_file(
     feed: Connections, held: HeldLease, delivery: Delivery, spooled: SpooledFile, valid: ValidFile
 ) -> FileOutcome:
@@ -43,7 +43,7 @@ def load_file(
     )
 
 
-@verb("reject file")
+@verb("reject file", "dt={delivery.day}/{file.name}")
 def reject_file(
     feed: Connections, held: HeldLease, delivery: Delivery, file: DeliveryFile, sha256: str, rejection: Rejection
 ) -> FileOutcome:

@@ -19,7 +19,7 @@ class SpooledFile:
     sha256: str
 
 
-@verb("read file")
+@verb("read file", "dt={delivery.day}/{file.name}")
 def read_file(feed: Connections, held: HeldLease, delivery: Delivery, file: DeliveryFile) -> SpooledFile:
     """Download the claimed version of a file.
 

@@ -7,7 +7,7 @@ from prefect.cache_policies import NO_CACHE
 from schemas.report import FeedReport
 
 
-@task(name="report", cache_policy=NO_CACHE, persist_result=False)
+@task(name="report", task_run_name="report", cache_policy=NO_CACHE, persist_result=False)
 async def report(result: FeedReport) -> None:
     """Keep the run's page as a Markdown artifact, one history a feed (rule R5)."""
     await acreate_markdown_artifact(result.markdown, key=f"feed-{result.feed}", description=result.summary)

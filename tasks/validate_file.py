@@ -7,7 +7,7 @@ from tasks.read_file import SpooledFile
 from tasks.verb import verb
 
 
-@verb("validate file")
+@verb("validate file", "{spooled.file.name}")
 def validate_file(feed: Connections, held: HeldLease, spooled: SpooledFile) -> ValidFile | Rejection:
     """Read a file once and find all of its faults (rules C, H, V, F).
 

@@ -21,11 +21,15 @@ def _is_transient(_task: object, _run: object, state: Any) -> bool:  # noqa: ANN
     return isinstance(state.data, TransientError)
 
 
-def verb(name: str) -> Callable[[Callable[P, R]], Callable[P, Awaitable[R]]]:
+def verb(name: str, about: str = "") -> Callable[[Callable[P, R]], Callable[P, Awaitable[R]]]:
     """Make a blocking function a task that an async flow awaits.
 
     The work runs in a thread, so that the flow's heartbeat goes on; a `TransientError` is tried again
     with growing pauses; inputs and results are neither hashed nor stored: they hold records and credentials.
+
+    Args:
+        name: of the task.
+        about: template, filled in from the arguments: what the name of each run adds, so that a page tells them apart.
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, Awaitable[R]]:
@@ -35,6 +39,7 @@ def verb(name: str) -> Callable[[Callable[P, R]], Callable[P, Awaitable[R]]]:
 
         return task(
             name=name,
+            task_run_name=f"{name} {about}".rstrip(),
             cache_policy=NO_CACHE,
             persist_result=False,
             retries=len(RETRY_DELAYS_SECONDS),

@@ -1,0 +1,212 @@
+"""Who the importer is to AWS, and what AWS's refusals mean (rule S3).
+
+prefect-aws's block holds the secrets. The session is built here, because the block's own one never
+renews the credentials of an assumed role and asks STS without the block's client parameters.
+"""
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from botocore import exceptions as aws
+
+from schemas.errors import AccessRefused, DropZoneBusy, ImporterError, NotThere, SettingsError
+
+if TYPE_CHECKING:
+    import boto3
+    from botocore.credentials import DeferredRefreshableCredentials
+    from mypy_boto3_s3 import S3Client
+    from prefect_aws import AwsCredentials
+
+_BUSY = {"SlowDown", "RequestTimeout", "Throttling", "ThrottlingException", "OperationAborted"}
+_OTHER_REGION = {"AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "PermanentRedirect", "301"}
+_ROLE_CURE = "check authorization.role_arn and external_id, and that the role's trust policy admits these credentials"
+_FRESH_KEYS = "give fresh keys in authorization, session_token included, or a role, which renews itself"
+_KEYS_CURE = "give keys or a role in authorization, or this machine credentials of its own"
+_CURES = {
+    "InvalidAccessKeyId": "correct authorization.access_key_id",
+    "SignatureDoesNotMatch": "correct authorization.secret_access_key",
+    "InvalidToken": "correct authorization.session_token",
+    "ExpiredToken": _FRESH_KEYS,
+    "TokenRefreshRequired": _FRESH_KEYS,
+    "400": _FRESH_KEYS,  # a HEAD has no body to say ExpiredToken in
+    "RequestTimeTooSkewed": "set the clock of this machine",
+    "InvalidObjectState": "restore the object from its archive storage class",
+}
+_NO_CREDENTIALS = (
+    aws.NoCredentialsError,
+    aws.PartialCredentialsError,
+    aws.CredentialRetrievalError,
+    aws.InvalidConfigError,
+    aws.NoAuthTokenError,
+    aws.TokenRetrievalError,
+    aws.SSOError,
+)
+
+
+def s3_client(authorization: "AwsCredentials", *, region: str, endpoint_url: str) -> "S3Client":
+    """A client that stays signed in however long a run takes.
+
+    Args:
+        authorization: keys, a profile, or nothing, which means the machine's own credentials; and perhaps a role.
+        region: empty means the block's, then the machine's.
+        endpoint_url: of an S3-compatible store; empty means the block's, then AWS.
+
+    Raises:
+        SettingsError: a part of the authorization, the region or the endpoint cannot be used.
+        AccessRefused: the machine's own credentials are needed, to assume a role with, and cannot be had.
+    """
+    from botocore.config import Config
+
+    chosen = authorization.aws_client_parameters.get_params_override()
+    if endpoint_url:
+        chosen["endpoint_url"] = endpoint_url
+    config = Config(
+        connect_timeout=5,
+        read_timeout=60,
+        tcp_keepalive=True,
+        retries={"mode": "standard", "total_max_attempts": 4},
+        s3={"addressing_style": "path"} if chosen.get("endpoint_url") else None,
+    )
+    if "config" in chosen:
+        config = config.merge(chosen["config"])
+    try:
+        session = _session(authorization, region or authorization.region_name or None)
+        client: S3Client = session.client("s3", **{**chosen, "config": config})
+    except aws.ProfileNotFound:
+        raise SettingsError("authorization", f"this machine has no profile {authorization.profile_name!r}") from None
+    except aws.BotoCoreError as error:
+        raise fault_of(error, Attempt("sign in to", "AWS", "")) from None
+    except ValueError:
+        raise SettingsError("endpoint_url", "is no address; write it like https://s3.example.com") from None
+    return client
+
+
+def _session(authorization: "AwsCredentials", region: str | None) -> "boto3.Session":
+    """The session of the given keys, or of the role assumed with them; STS is asked at the first request."""
+    import boto3
+    import botocore.session
+
+    secret = authorization.aws_secret_access_key
+    if bool(authorization.aws_access_key_id) != bool(secret):
+        # boto3 would sign in as somebody else, with what it finds on this machine.
+        raise SettingsError("authorization", "give access_key_id and secret_access_key together")
+    own = boto3.Session(
+        aws_access_key_id=authorization.aws_access_key_id,
+        aws_secret_access_key=secret.get_secret_value() if secret else None,
+        aws_session_token=authorization.aws_session_token,
+        profile_name=authorization.profile_name,
+        region_name=region,
+    )
+    if not authorization.assume_role_arn:
+        return own
+    core = botocore.session.Session()
+    core.register_component("credential_provider", _RenewingRole(authorization, own))
+    return boto3.Session(botocore_session=core, region_name=own.region_name)
+
+
+class _RenewingRole:
+    """In the place of botocore's chain of credential providers: one role, renewed before it expires."""
+
+    def __init__(self, authorization: "AwsCredentials", own: "boto3.Session") -> None:
+        from botocore.credentials import AssumeRoleCredentialFetcher
+
+        source = own.get_credentials()
+        if source is None:
+            raise aws.NoCredentialsError
+        request = {"RoleSessionName": "px-import", **authorization.assume_role_kwargs.get_params_override()}
+        if "SerialNumber" in request:
+            raise SettingsError("authorization", "a role that asks for an MFA code cannot be assumed unattended")
+        self._fetcher = AssumeRoleCredentialFetcher(
+            client_creator=lambda service, **keys: own.client(service, **{**_sts_parameters(authorization), **keys}),
+            source_credentials=source,
+            role_arn=str(authorization.assume_role_arn),
+            extra_args=request,
+            cache={},
+        )
+
+    def load_credentials(self) -> "DeferredRefreshableCredentials":
+        """What botocore asks of its chain."""
+        from botocore.credentials import DeferredRefreshableCredentials
+
+        return DeferredRefreshableCredentials(refresh_using=self._fetcher.fetch_credentials, method="assume-role")
+
+
+def _sts_parameters(authorization: "AwsCredentials") -> dict[str, Any]:
+    """The block's client parameters as far as they can be meant for STS."""
+    chosen = authorization.aws_client_parameters.get_params_override()
+    chosen.pop("api_version", None)
+    if os.environ.get("AWS_ENDPOINT_URL_STS"):
+        chosen.pop("endpoint_url", None)  # it names this very service, the block's endpoint any
+    return chosen
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What was tried when AWS said no, for the sentence that a person reads.
+
+    Attributes:
+        action: a verb, "list".
+        place: the `s3://` place.
+        right: the IAM action that it takes, "s3:ListBucket".
+    """
+
+    action: str
+    place: str
+    right: str
+
+    @property
+    def bucket(self) -> str:
+        """The bucket's own place."""
+        return "/".join(self.place.split("/")[:3])
+
+
+def fault_of(error: aws.ClientError | aws.BotoCoreError, attempt: Attempt) -> ImporterError:
+    """The exception of ours that says what a library's exception means.
+
+    Nothing of a `BotoCoreError` but its class is repeated: its text may show a header with a token in it (rule S10).
+    """
+    if isinstance(error, aws.ClientError):
+        return _fault_of_answer(error, attempt)
+    if isinstance(error, _NO_CREDENTIALS):
+        return AccessRefused(attempt.action, attempt.place, type(error).__name__, _KEYS_CURE)
+    if isinstance(error, aws.ParamValidationError):
+        return SettingsError("bucket", f"S3 cannot be asked to {attempt.action} {attempt.place}; correct the name")
+    if isinstance(error, (aws.InvalidRegionError, aws.NoRegionError)):
+        return SettingsError("region", "give the bucket's region, like eu-central-1")
+    if isinstance(error, aws.HTTPClientError) and isinstance(error.kwargs.get("error"), ValueError):
+        cure = "remove blanks and line breaks from the keys in authorization"
+        return AccessRefused(attempt.action, attempt.place, "the request cannot be signed", cure)
+    host = urlsplit(str(error.kwargs.get("endpoint_url") or ""))
+    named = f"{host.scheme}://{host.netloc.rpartition('@')[2]}" if host.netloc else "S3"
+    reason = f"{named} did not answer as it should ({type(error).__name__}); check the network and endpoint_url"
+    return DropZoneBusy(attempt.action, attempt.place, reason)
+
+
+def _fault_of_answer(error: aws.ClientError, attempt: Attempt) -> ImporterError:
+    status, code, message = answer_of(error)
+    reason = f"{code}: {message}" if message else code
+    if status >= 500 or status == 429 or code in _BUSY:
+        return DropZoneBusy(attempt.action, attempt.place, reason)
+    if error.operation_name == "AssumeRole":
+        return AccessRefused("assume the role for", attempt.bucket, reason, _ROLE_CURE)
+    if code == "NoSuchBucket":
+        return NotThere(attempt.bucket, "create the bucket or correct the setting bucket")
+    if code in _OTHER_REGION:
+        return SettingsError("region", f"{attempt.bucket} lies elsewhere ({reason}); give the bucket's region")
+    cure = _CURES.get(code) or (
+        f"grant {attempt.right} on {attempt.bucket} to these credentials"
+        if status in {401, 403}
+        else "check endpoint_url, sse and kms_key_id"
+    )
+    return AccessRefused(attempt.action, attempt.place, reason, cure)
+
+
+def answer_of(error: aws.ClientError) -> tuple[int, str, str]:
+    """Status, code and message of an answer; stores leave out any of them, the whole `Error` part included."""
+    fault: dict[str, Any] = dict(error.response.get("Error") or {})
+    told: dict[str, Any] = dict(error.response.get("ResponseMetadata") or {})
+    status = int(told.get("HTTPStatusCode") or 0)
+    code = str(fault.get("Code") or status)
+    return status, code, " ".join(str(fault.get("Message") or "").split()).rstrip(".")[:300]

@@ -1,0 +1,104 @@
+"""What the importer asks of a database: one transaction for a file's records and its line in the ledger (rule L2).
+
+The ledger writes its SQL once, in what SQLite and PostgreSQL both understand: `:name` parameters,
+`ON CONFLICT`, TEXT and BIGINT columns, times as milliseconds since 1970 in UTC. How records get
+into their tables is each database's own affair, behind `prepare` and `upsert`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from schemas.catalogue import Attribute, Entity
+from schemas.errors import SettingsError
+from schemas.outcome import LoadCounts
+
+if TYPE_CHECKING:
+    from schemas.valid_file import ValidFile
+
+Row = tuple[Any, ...]
+Parameters = Mapping[str, str | int | None]
+_WRITE_INSTEAD = "write sqlite:////absolute/path/of/a/file.db"
+
+
+class Reader(Protocol):
+    """A consistent view of the database: what is committed later does not show."""
+
+    def execute(self, sql: str, parameters: Parameters = ...) -> list[Row]:
+        """Run one statement with `:name` parameters; its rows."""
+
+    def now_ms(self) -> int:
+        """The database's own clock, the only one that all runs share: milliseconds since 1970, UTC."""
+
+
+class Transaction(Reader, Protocol):
+    """One transaction: all of it is kept or none."""
+
+    def change(self, sql: str, parameters: Parameters = ...) -> int:
+        """Run one statement that writes; how many rows it wrote."""
+
+    def prepare(self, entity: Entity, attributes: Sequence[Attribute]) -> None:
+        """Make the entity's tables, and a column for each attribute that has none yet (rule L4).
+
+        Raises:
+            StoreConflict: a column is there with another type, or the store cannot have such a column.
+        """
+
+    def upsert(
+        self, entity: Entity, valid: "ValidFile", *, clear_blanks: bool, progress: Callable[[], None]
+    ) -> LoadCounts:
+        """Write the file's records and their products; the tables must be prepared (rules L2, K3, V1, V8).
+
+        Args:
+            entity: decides the tables.
+            valid: the file.
+            clear_blanks: whether a blank cell empties the attribute instead of leaving it as it is.
+            progress: called after each batch of rows; what it raises ends the load.
+        """
+
+
+class Store(Protocol):
+    """A database that takes records and keeps the ledger. Every call may come from another thread."""
+
+    @property
+    def name(self) -> str:
+        """For sentences; holds no password."""
+
+    def transaction(self) -> AbstractContextManager[Transaction]:
+        """Commit at the end of the block, roll back where an exception leaves it.
+
+        Raises:
+            StoreBusy: the database is locked, full or gone.
+            StoreConflict: it is damaged or no database at all.
+            AccessRefused: it may not be written to.
+            SettingsError: there is no such place.
+        """
+
+    def read(self) -> AbstractContextManager[Reader]:
+        """Look at what is committed, without waiting for whoever writes. Raises like `transaction`."""
+
+
+def open_store(url: str) -> Store:
+    """The store that a URL names; nothing is opened yet.
+
+    Args:
+        url: `sqlite:////absolute/path`, or `sqlite:///path` relative to the working directory.
+
+    Raises:
+        SettingsError: the URL names no store that there is. It is not repeated: it may hold a password.
+    """
+    scheme, separator, place = url.partition("://")
+    scheme = scheme.lower()
+    if separator and scheme.partition("+")[0] in {"postgresql", "postgres"}:
+        raise SettingsError("store", f"{scheme}:// is not supported yet; {_WRITE_INSTEAD}")
+    if not separator or scheme != "sqlite":
+        raise SettingsError("store", f"not the URL of a store; {_WRITE_INSTEAD}")
+    path = place.removeprefix("/")
+    if path == place or not path or path.endswith("/"):
+        raise SettingsError("store", f"the path of the file is missing; {_WRITE_INSTEAD}")
+    if path == ":memory:":
+        raise SettingsError("store", f"a database in memory would forget what was imported; {_WRITE_INSTEAD}")
+    from blocks.sqlite_store import SqliteStore
+
+    return SqliteStore(Path(path).absolute())

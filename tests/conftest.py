@@ -1,0 +1,28 @@
+"""What the tests of several rooms need: a real S3 server, and an empty bucket for each test."""
+
+import os
+import tempfile
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+# Before Prefect is imported: a home of its own, and no word to anybody outside.
+os.environ["PREFECT_HOME"] = tempfile.mkdtemp(prefix="px-import-tests-prefect-")
+os.environ["DO_NOT_TRACK"] = "1"
+os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
+
+from deployments.local_s3 import LocalS3
+
+
+@pytest.fixture(scope="session")
+def local_s3() -> Iterator[LocalS3]:
+    with LocalS3() as server:
+        yield server
+
+
+@pytest.fixture
+def bucket(local_s3: LocalS3) -> str:
+    name = f"test-{uuid.uuid4().hex[:12]}"
+    local_s3.create_bucket(name)
+    return name
