@@ -135,6 +135,7 @@ WRONG = {
 }
 
 
+@pytest.mark.rule("S5")
 @pytest.mark.rule("S9")
 @pytest.mark.parametrize(("changes", "sentence"), WRONG.values(), ids=WRONG)
 def test_a_wrong_setting_is_one_sentence_with_field_and_cure(tmp_path, changes, sentence):

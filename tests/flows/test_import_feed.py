@@ -170,6 +170,13 @@ def test_accounts_with_their_product_keys_in_a_column(feed: Feed):
     assert feed.rows("SELECT * FROM account_products ORDER BY 2") == [("acme", "AP-AAAA-2-1"), ("acme", "AP-BBBB-1-3")]
 
 
+@pytest.mark.rule("L5")
+def test_a_user_whose_account_is_unknown_is_loaded(feed: Feed):
+    feed.drop("20210228", users_csv_gz="id,accountId\n1,no-such-account\n")
+    assert feed.report().state == "Imported"
+    assert feed.rows("SELECT accountId FROM users") == [("no-such-account",)]
+
+
 def before_first(patch: pytest.MonkeyPatch, verb: str, happening) -> None:
     """Let something happen in the world just before a verb's first call."""
     original, calls = getattr(S3DropZone, verb), []
