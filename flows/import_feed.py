@@ -85,13 +85,15 @@ def _ended(result: FeedReport) -> State[FeedReport]:
 
 async def _import_all(feed: Connections, held: HeldLease) -> FeedReport:
     reports = [await _complete(feed, held, delivery) for delivery in await unfinished(feed)]
-    seen = await discover(feed)
+    seen, known = await discover(feed), []
     for folder in seen.ready:
         delivery = await claim(feed, held, folder)
-        if delivery is not None:
+        if delivery is None:
+            known.append(folder.day)
+        else:
             reports.append(await _complete(feed, held, delivery))
     unreceived = await notify(feed, held)
-    return FeedReport(feed.settings.feed, tuple(filter(None, reports)), seen, unreceived)
+    return FeedReport(feed.settings.feed, tuple(filter(None, reports)), seen, tuple(known), unreceived)
 
 
 async def _complete(feed: Connections, held: HeldLease, delivery: Delivery) -> DeliveryReport | None:

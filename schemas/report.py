@@ -40,6 +40,7 @@ class FeedReport:
         feed: the feed's name.
         deliveries: those finished in this tick, in the order of their import.
         seen: what the listing of `current/` showed; None where the tick ended before it.
+        known: days of ready folders that hold the very objects of a finished delivery, marker included.
         unreceived: a sentence for each callback that was not received.
         skipped: another run holds the feed, so this one did nothing.
     """
@@ -47,6 +48,7 @@ class FeedReport:
     feed: str
     deliveries: tuple[DeliveryReport, ...] = ()
     seen: Survey | None = None
+    known: tuple[str, ...] = ()
     unreceived: tuple[str, ...] = ()
     skipped: bool = False
 
@@ -81,6 +83,8 @@ class FeedReport:
             return
         for folder in self.seen.waiting:
             yield f"waiting: dt={folder.day} ({folder.why_not_ready})"
+        for day in self.known:
+            yield f"left alone: dt={day} (imported before; a new _SUCCESS makes it a new delivery)"
         if self.seen.strangers:
             yield f"left alone in current/: {', '.join(shown(name) for name in self.seen.strangers)}"
 
