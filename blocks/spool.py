@@ -1,9 +1,13 @@
 """Where a delivery's files lie on this machine while it is imported."""
 
+import os
 import shutil
+import stat
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+
+from schemas.errors import AccessRefused
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,11 +18,16 @@ class Spool:
 
     @classmethod
     def of(cls, delivery_id: str) -> "Spool":
-        """The folder of a delivery: the same one for every run on this machine, made with mode 0700."""
+        """The folder of a delivery: the same one for every run on this machine, made with mode 0700.
+
+        Raises:
+            AccessRefused: somebody else has made a folder, or a link, of that name.
+        """
         folder = Path(tempfile.gettempdir()) / f"px-import-{delivery_id}"
         folder.mkdir(mode=0o700, exist_ok=True)
-        if folder.stat().st_mode & 0o077:
-            raise PermissionError(f"{folder} is open to other users; remove it")
+        found = folder.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+            raise AccessRefused("use", str(folder), "it is not this user's private folder", "remove it")
         return cls(folder)
 
     def stored(self, position: int) -> Path:
