@@ -232,7 +232,7 @@ def _free_ports() -> dict[str, int]:
     held: list[socket.socket] = []
     found: dict[str, int] = {}
     try:
-        for port in SystemRandom().sample(_PORTS, 500):
+        for port in SystemRandom().sample(_PORTS, len(_PORTS)):
             pair = [socket.socket(), socket.socket()]
             held += pair
             try:

@@ -59,7 +59,7 @@ def _archive_file(feed: Connections, delivery: Delivery, file: DeliveryFile, tar
         if not path.exists():
             _log.warning("%s was replaced after it was imported and is not archived", file.stored.key)
             return
-        feed.drop_zone.put(target_key, path.read_bytes(), content_type="application/gzip")
+        feed.drop_zone.put(target_key, path, content_type="application/gzip")
 
 
 def _archive_marker(feed: Connections, delivery: Delivery, target_key: str) -> None:

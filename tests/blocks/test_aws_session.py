@@ -127,7 +127,8 @@ def test_the_region(s3, monkeypatch, setting, block, machine, expected):
 
 
 @pytest.mark.rule("S7")
-def test_an_endpoint_is_addressed_by_path(s3):
+def test_an_endpoint_is_addressed_by_path_whatever_the_machine_prefers(s3, tmp_path):
+    (tmp_path / "config").write_text("[default]\ns3 =\n  addressing_style = virtual\n")
     ask(keys(), s3.url.replace("127.0.0.1", "localhost"))
     assert s3.requests[0].path == "/bucket/key"
 

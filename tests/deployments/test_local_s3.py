@@ -125,9 +125,12 @@ def test_a_server_that_does_not_start_is_quoted(monkeypatch, tmp_path, temporary
     assert list(temporary.iterdir()) == []
 
 
-def test_ports_are_free_in_pairs():
+def test_ports_are_free_in_pairs(monkeypatch):
+    first = local_s3._free_ports()["master"]
+    monkeypatch.setattr(local_s3, "_PORTS", range(first, first + 50))
     with socket.socket() as taken:
-        ports = local_s3._free_ports()
-        taken.bind(("127.0.0.1", ports["s3"] + 10_000))
-        assert len(set(ports.values())) == 5
-        assert ports["s3"] not in local_s3._free_ports().values()
+        taken.bind(("127.0.0.1", first + 10_000))
+        for _ in range(50):
+            ports = set(local_s3._free_ports().values())
+            assert len(ports) == 5
+            assert first not in ports
