@@ -40,7 +40,11 @@ format: install  ## Put the code in form
 
 .PHONY: deploy
 deploy: install  ## Apply prefect.yaml to the Prefect server of PREFECT_API_URL
-	PX_IMPORT_HOME=$(CURDIR) $(BIN)/prefect --no-prompt deploy --all
+	$(BIN)/prefect --no-prompt deploy --all
+
+.PHONY: bench-worst
+bench-worst: install  ## What hostile and broken files cost against a clean one
+	$(BIN)/python -m tests.bench.worst_cases
 
 .PHONY: ci
 ci: test  ## What .ci/run runs

@@ -6,7 +6,16 @@ from typing import Any, Self, TypeVar, cast
 from prefect.blocks.core import Block, schema_extra
 from prefect.utilities.names import obfuscate
 from prefect_aws import AwsCredentials
-from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    ConfigDict,
+    Field,
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
 
 from blocks.feed_settings import BLOCK_REFERENCE, FeedSettings, SettingsFile, read_settings_file, settings_error
 from schemas.catalogue import Catalogue, Entity, default_catalogue
@@ -47,9 +56,9 @@ class AttributeCatalogue(Block):
     @classmethod
     def _slug_is_no_setting(cls, values: Any) -> Any:  # noqa: ANN401
         """Prefect writes the slug into a block that it stores as part of another one."""
-        return (
-            {name: values[name] for name in values if name != "block_type_slug"} if isinstance(values, dict) else values
-        )
+        if not isinstance(values, dict):
+            return values
+        return {name: value for name, value in values.items() if name != "block_type_slug"}
 
     @model_validator(mode="after")
     def _readable(self) -> Self:
@@ -107,9 +116,19 @@ class ImportSettings(FeedSettings, Block):
     def _has_its_secret(cls, authorization: AwsCredentials) -> AwsCredentials:
         """Prefect's newer form saves, in place of the chosen block, what it shows of it: stars for the secret."""
         secret = authorization.aws_secret_access_key
-        if secret and secret.get_secret_value() == obfuscate(secret):
+        if secret and secret.get_secret_value() == obfuscate(secret.get_secret_value()):
             raise ValueError("saving in the browser has put stars in place of the secret; choose the block again")
         return authorization
+
+    @field_serializer("authorization", mode="wrap")
+    def _without_token(
+        self, authorization: AwsCredentials, render: SerializerFunctionWrapHandler, context: SerializationInfo
+    ) -> Any:  # noqa: ANN401
+        """Hide the session token, plain text to prefect-aws, where Prefect notes down a run's parameters (rule S10)."""
+        shown = render(authorization)
+        if authorization.aws_session_token and not (context.context or {}).get("include_secrets"):
+            shown["aws_session_token"] = obfuscate(authorization.aws_session_token)
+        return shown
 
     @classmethod
     def model_json_schema(cls, *args: Any, **options: Any) -> dict[str, Any]:  # noqa: ANN401

@@ -98,7 +98,7 @@ def _split(url: str) -> SplitResult:
 class StatusEndpoint(Strict):
     """Where a finished delivery is told of, and how (rule S6). An empty URL means nowhere."""
 
-    url: str = Field("", title="Status endpoint", description="Gets one POST per finished delivery; empty for none.")
+    url: str = Field("", title="URL", description="Gets one POST per finished delivery; empty for none.")
     api_key: Annotated[SecretStr, AfterValidator(_header_value)] = Field(
         SecretStr(""), title="API key", description="Sent as x-api-key."
     )

@@ -1,0 +1,106 @@
+"""A real Prefect server and worker in processes of their own, and what the server's API answers."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+
+from tests.receiver import unused_port
+
+T = TypeVar("T")
+
+PROGRAMS = Path(sys.executable).parent
+ROOT = Path(__file__).parents[2]
+
+
+@contextmanager
+def running(command: list[str], cwd: Path, environment: Mapping[str, str], log: Path) -> Iterator[None]:
+    """A process and all its children, ended together by the number of their group."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, cwd=cwd, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+            start_new_session=True,
+        )  # fmt: skip
+    try:
+        yield
+    finally:
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(10)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def eventually(look: Callable[[], T], seconds: float = 60.0) -> T:
+    """What `look` finds, as soon as it finds something."""
+    end = time.monotonic() + seconds
+    while not (found := look()):
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.25)
+    return found
+
+
+class PrefectServer:
+    """A Prefect server with a home and a port of its own, as a terminal on its machine sees it.
+
+    Attributes:
+        environment: of the commands: the server's address, its home, and nothing of Prefect's from outside.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self._port = folder, unused_port()
+        self._api = httpx.Client(base_url=f"http://127.0.0.1:{self._port}/api", timeout=60)
+        outside = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+        self.environment = outside | {
+            "PREFECT_HOME": str(folder / "prefect-home"),
+            "PREFECT_API_URL": str(self._api.base_url).rstrip("/"),
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "PREFECT_WORKER_QUERY_SECONDS": "1",
+            "DO_NOT_TRACK": "1",
+            "PATH": f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}",
+        }
+
+    @contextmanager
+    def started(self) -> Iterator["PrefectServer"]:
+        command = ["prefect", "server", "start", "--host", "127.0.0.1", "--port", str(self._port)]
+        with self._api, self.background("server", *command):
+            eventually(self._answers)
+            yield self
+
+    def background(self, name: str, *command: str) -> Any:
+        """A process that runs elsewhere than in the project, its output kept in `name.log`."""
+        elsewhere = self.folder / f"{name}-elsewhere"
+        elsewhere.mkdir()
+        program = str(PROGRAMS / command[0])
+        return running([program, *command[1:]], elsewhere, self.environment, self.folder / f"{name}.log")
+
+    def terminal(self, *command: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end."""
+        program = str(PROGRAMS / command[0])
+        return subprocess.run(
+            [program, *command[1:]], cwd=cwd, env=self.environment, capture_output=True, text=True, timeout=120
+        )
+
+    def ask(self, method: str, path: str, **body: Any) -> Any:
+        """What the API answers to a request with a JSON body."""
+        answer = self._api.request(method, path, json=body or None)
+        answer.raise_for_status()
+        return answer.json() if answer.content else None
+
+    def every(self, kind: str) -> list[Any]:
+        """All `flow_runs`, `deployments`, … that the server knows."""
+        return list(self.ask("POST", f"/{kind}/filter", limit=200))
+
+    def _answers(self) -> bool:
+        try:
+            return self._api.get("/health").status_code == 200
+        except httpx.TransportError:
+            return False
