@@ -175,6 +175,7 @@ class LocalS3:
             "-master.telemetry=false",
             "-master.electionTimeout=1s",
             *(f"-{service}.port={port}" for service, port in self._ports.items()),
+            "-volume.max=100000",  # else as many as the free disk holds at 128 MB each: some 80 buckets
             "-s3.port.iceberg=0",
             "-s3.port.lance=0",
             "-webdav=false",
