@@ -42,6 +42,10 @@ format: install  ## Put the code in form
 deploy: install  ## Apply prefect.yaml to the Prefect server of PREFECT_API_URL
 	$(BIN)/prefect --no-prompt deploy --all
 
+.PHONY: fuzz
+fuzz: install  ## Mutated files against slow readers, for ten minutes
+	$(BIN)/python -m tests.fuzz.fuzz
+
 .PHONY: bench-worst
 bench-worst: install  ## What hostile and broken files cost against a clean one
 	$(BIN)/python -m tests.bench.worst_cases
