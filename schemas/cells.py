@@ -7,8 +7,10 @@ typed values. Parsing is the same work for both, so what a check has parsed is k
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -16,10 +18,10 @@ from schemas.catalogue import Attribute, AttributeType
 from schemas.date_format import DateFormat
 from schemas.issues import Code
 from schemas.product_key import ProductKey
-from schemas.record_scanner import Bools
 
 #: Takes the text of a column, tells for each cell whether it is right.
 Check = Callable[[pa.Array], pa.Array]
+Bools = npt.NDArray[np.bool_]
 
 _NUMBER = r"^[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$"
 _INTEGER = r"^[+-]?[0-9]+(?:\.0*)?$"
@@ -50,14 +52,29 @@ class Cells:
 class NumberCells(Cells):
     """Numbers: one notation, and only values that 64 bits hold (rule V4)."""
 
+    _values: Any = field(default=None, init=False)
+
     @property
     def checks(self) -> Mapping[Code, Check]:
-        """See `Cells`."""
-        return {Code.INVALID_NUMBER: _is_number, Code.NUMBER_OUT_OF_RANGE: _is_in_range}
+        """See `Cells`; the second goes on with what the first has read."""
+        return {Code.INVALID_NUMBER: self._is_number, Code.NUMBER_OUT_OF_RANGE: self._is_in_range}
+
+    def _is_number(self, text: pa.Array) -> pa.Array:
+        number = pc.match_substring_regex(text, _NUMBER)
+        # Only numbers are cast: for each cell that it cannot read, Arrow would word an error.
+        self._values = pc.if_else(number, text, pa.scalar(None, pa.string())).cast(pa.float64())
+        return pc.or_(number, pc.invert(is_present(text)))
+
+    def _is_in_range(self, text: pa.Array) -> pa.Array:
+        right = np.array(pc.less(pc.abs(self._values), _EXACT).fill_null(True), np.bool_)
+        doubtful = np.flatnonzero(~right)
+        right[doubtful] = _is_held(text.take(doubtful), self._values.take(doubtful))
+        return pa.array(right)
 
     def typed(self, text: pa.Array) -> pa.Array:
         """See `Cells`; 64-bit floats."""
-        return blank_to_null(text).cast(pa.float64())
+        values, self._values = self._values, None
+        return blank_to_null(text).cast(pa.float64()) if values is None else values
 
 
 @dataclass(slots=True)
@@ -79,7 +96,7 @@ class DateCells(Cells):
     """Dates in the feed's format (rule V6)."""
 
     date_format: DateFormat = field(kw_only=True)
-    _parsed: pa.Array | None = None
+    _parsed: pa.Array | None = field(default=None, init=False)
 
     @property
     def checks(self) -> Mapping[Code, Check]:
@@ -154,46 +171,22 @@ def blank_to_null(text: pa.Array) -> pa.Array:
     return pc.if_else(is_present(text), text, pa.scalar(None, pa.string()))
 
 
-def _is_number(text: pa.Array) -> pa.Array:
-    return pc.or_(pc.match_substring_regex(text, _NUMBER), pc.invert(is_present(text)))
-
-
-def _is_in_range(text: pa.Array) -> pa.Array:
-    """Whether each number fits; what is no number at all is another check's fault."""
-    cells = pc.if_else(is_present(text), text, "0")
-    try:
-        values = cells.cast(pa.float64())
-    except pa.ArrowInvalid:
-        cells = pc.if_else(_is_number(cells), cells, "0")
-        values = cells.cast(pa.float64())
-    right = _mask(pc.less(pc.abs(values), _EXACT))
-    doubtful = np.flatnonzero(~right)
-    right[doubtful] = _is_held(cells.take(doubtful), values.take(doubtful))
-    return pa.array(right)
-
-
-def _is_held(cells: pa.Array, values: pa.Array) -> Bools:
-    """Whether large numbers are finite and, where they are integers, what was written."""
-    finite = pc.is_finite(values)
-    right = _mask(pc.or_(finite, pc.invert(_is_number(cells))))  # infinities in words are no numbers
-    integers = np.flatnonzero(pc.and_(finite, pc.match_substring_regex(cells, _INTEGER)))
-    right[integers] = _is_exact(cells.take(integers), values.take(integers))
-    return right
+def _is_held(numbers: pa.Array, values: pa.Array) -> Bools:
+    """Whether large numbers are finite and, where they are integers, exactly what was written."""
+    held = np.array(pc.is_finite(values), np.bool_)
+    integers = np.flatnonzero(pc.and_(held, pc.match_substring_regex(numbers, _INTEGER)))
+    held[integers] = _is_exact(numbers.take(integers), values.take(integers))
+    return held
 
 
 def _is_exact(integers: pa.Array, values: pa.Array) -> Bools:
     """Whether the floats are exactly the integers that they were read from."""
-    short = _mask(pc.less_equal(pc.binary_length(integers), _DECIMAL_CHARACTERS))
+    short = np.array(pc.less_equal(pc.binary_length(integers), _DECIMAL_CHARACTERS), np.bool_)
     exact = short.copy()
     exact[short] = pc.equal(integers.filter(short).cast(_DECIMAL), values.filter(short).cast(_DECIMAL))
     long = zip(integers.filter(~short).to_pylist(), values.filter(~short).to_pylist(), strict=True)
     exact[~short] = [Decimal(integer) == value for integer, value in long]
     return exact
-
-
-def _mask(flags: pa.Array) -> Bools:
-    """Flags as numpy's, to be changed."""
-    return np.array(flags, np.bool_)
 
 
 def _is_boolean(text: pa.Array) -> pa.Array:

@@ -199,12 +199,13 @@ class _Gathered:
             return
         joined, text = _join(self._found, self._start), b"".join(self._pieces)
         end = int(joined.ends[-1])
-        self._pieces, self._found, self._start = [text[end:]], [], self._start + end
-        self.size_bytes = len(text) - end
-        wrong = _not_utf8(text[:end], joined.ends)
+        text, rest = text[:end], text[end:]
+        self._pieces, self._found, self._start = [rest], [], self._start + end
+        self.size_bytes = len(rest)
+        wrong = _not_utf8(text, joined.ends)
         if len(wrong):
             joined = replace(joined, faults={**joined.faults, Code.INVALID_ENCODING: wrong})
-        yield _Block(text[:end], joined)
+        yield _Block(text, joined)
 
 
 def _blocks(chunks: Iterable[bytes], limits: Limits) -> Iterator[_Block]:

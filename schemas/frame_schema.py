@@ -152,6 +152,10 @@ class _SeriesCheck:
 
     check: Check
 
+    def __deepcopy__(self, memo: object) -> "_SeriesCheck":
+        """Itself: Pandera copies its schemas, and a check belongs to cells that keep what it has parsed."""
+        return self
+
     def __call__(self, series: "pd.Series[str]") -> "pd.Series[bool]":
         text = _one(pa.array(series, from_pandas=False)).cast(pa.string())
         return pd.Series(self.check(text).to_numpy(zero_copy_only=False).astype(np.bool_), index=series.index)

@@ -74,6 +74,6 @@ def _inflate(member: igzip_lib.IgzipDecompressor, compressed: bytes) -> bytes:
     """The next chunk of a member; the library's exceptions become faults of the file."""
     try:
         return bytes(member.decompress(compressed, CHUNK_BYTES))
-    except igzip_lib.error as exc:
+    except igzip_lib.IsalError as exc:  # type: ignore[misc]  # its stub takes the class for an instance
         what = "its checksum or length is wrong" if "checksum" in str(exc) else "it cannot be decompressed"
         raise Unreadable(Code.DAMAGED_GZIP, f"Damaged gzip file: {what}") from None

@@ -68,8 +68,11 @@ class RecordScanner:
         text, self._held = text[:keep], text[keep:]
         octets = np.frombuffer(text, np.uint8)
         starts, states, faults = self._quotes(octets)
-        faults[Code.BARE_CARRIAGE_RETURN] = _bare_carriage_returns(octets, text, starts, states)
-        faults[Code.NUL_CHARACTER] = np.flatnonzero(octets == 0) if b"\0" in text else _NONE
+        if b"\r" in text:
+            faults[Code.BARE_CARRIAGE_RETURN] = _bare_carriage_returns(octets, starts, states)
+        if b"\0" in text:
+            faults[Code.NUL_CHARACTER] = np.flatnonzero(octets == 0)
+        faults = {code: places for code, places in faults.items() if len(places)}
         records = self._records(octets, starts, states, faults, last=last)
         self._offset += len(text)
         self._inside = int(states[-1])
@@ -109,33 +112,27 @@ class RecordScanner:
         self, octets: Bytes, starts: Ints, states: Ints, faults: Mapping[Code, Ints], *, last: bool
     ) -> Records:
         """Cut the text at the line ends outside quotes, and give each fault to its record."""
-        marks = octets == _LF
-        marks |= octets == _COMMA
-        places = np.flatnonzero(marks)
-        is_end = octets[places] == _LF
-        line_after = self._line + np.cumsum(is_end)
-        lines_seen = int(line_after[-1]) if len(places) else self._line
+        ends = np.flatnonzero(octets == _LF) + 1
+        commas = np.flatnonzero(octets == _COMMA)
+        lines_after = np.arange(self._line + 1, self._line + len(ends) + 1)
+        self._line += len(ends)
         if len(starts) or self._inside:
-            runs = np.searchsorted(places, starts)
-            outside = np.repeat(states, np.diff(runs, prepend=0, append=len(places))) == 0
-            places, is_end, line_after = places[outside], is_end[outside], line_after[outside]
-        which = np.flatnonzero(is_end)
-        ends, fields = places[which] + 1, np.diff(which, prepend=-1)
-        commas = len(places) - (int(which[-1]) + 1 if len(which) else 0)
-        lines_after = line_after[which]
+            outside = states == 0
+            whole = outside[np.searchsorted(starts, ends)]
+            ends, lines_after = ends[whole], lines_after[whole]
+            runs = np.searchsorted(commas, starts)
+            commas = commas[np.repeat(outside, np.diff(runs, prepend=0, append=len(commas)))]
         unended = last and len(octets) > (ends[-1] if len(ends) else self.record_start - self._offset)
         if unended:
-            ends = np.append(ends, len(octets))
-            fields = np.append(fields, commas + 1)
-            lines_after = np.append(lines_after, lines_seen)
+            ends, lines_after = np.append(ends, len(octets)), np.append(lines_after, self._line)
             if states[-1]:
                 faults = {**faults, Code.UNCLOSED_QUOTE: np.array([len(octets) - 1])}
-            commas = 0
+        behind = np.searchsorted(commas, ends)
+        fields = np.diff(behind, prepend=0) + 1
         if len(fields):
             fields[0] += self._commas
             self._commas = 0
-        self._commas += commas
-        self._line = lines_seen
+        self._commas += len(commas) - (int(behind[-1]) if len(behind) else 0)
         return self._close(octets, ends, fields, lines_after, self._assign(faults, ends), unended=unended)
 
     def _assign(self, faults: Mapping[Code, Ints], ends: Ints) -> dict[Code, Ints]:
@@ -181,11 +178,10 @@ class RecordScanner:
         return Records(ends + self._offset, lines, fields, blank, faults)
 
 
-def _bare_carriage_returns(octets: Bytes, text: bytes, starts: Ints, states: Ints) -> Ints:
+def _bare_carriage_returns(octets: Bytes, starts: Ints, states: Ints) -> Ints:
     """Places of the CRs outside quotes that no LF follows."""
-    if b"\r" not in text:
-        return _NONE
     places = np.flatnonzero(octets == _CR)
     following = octets[np.minimum(places + 1, len(octets) - 1)]
     places = places[following != _LF]  # a CR at the very end follows itself: bare as well
-    return places[states[np.searchsorted(starts, places, side="right")] == 0]
+    bare: Ints = places[states[np.searchsorted(starts, places, side="right")] == 0]
+    return bare

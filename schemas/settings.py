@@ -63,8 +63,10 @@ class Destination(Strict):
         if self.product:
             if self.environment not in self.environments:
                 raise ValueError(f"environment must be one of {', '.join(self.environments)}")
-            if self.product.count("-") != 1:
-                raise ValueError("product is AP- with letters and digits, like AP-XXXXXXXXXX; channel stands for itself")
+            if self.product.count("-") > 1:
+                raise ValueError(
+                    "product is AP- with letters and digits, like AP-XXXXXXXXXX; channel stands for itself"
+                )
             ProductKey.parse(f"{self.product}-{self.channel}")
         return self
 

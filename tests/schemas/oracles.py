@@ -70,12 +70,10 @@ def _step(record: Record, state: State, byte: int, following: int | None) -> Sta
         return State.START
     if byte == QUOTE and state is State.START:
         return State.QUOTED
-    if byte == QUOTE:
-        record.faults.add(Code.QUOTE_IN_FIELD)
     if byte == CR and following == LF:
         return State.PLAIN
-    if byte == CR:
-        record.faults.add(Code.BARE_CARRIAGE_RETURN)
+    if byte in (QUOTE, CR):
+        record.faults.add({QUOTE: Code.QUOTE_IN_FIELD, CR: Code.BARE_CARRIAGE_RETURN}[byte])
     record.cells[-1] += bytes([byte])
     return State.PLAIN
 

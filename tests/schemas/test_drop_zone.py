@@ -87,8 +87,26 @@ def test_a_folder_is_ready_with_its_marker_and_an_input_file(names: list[str], w
 @pytest.mark.parametrize(
     "name",
     [
-        *("dt=20210230", "dt=20211301", "dt=00000101", "dt=20210229", "dt=2021028", "dt=202102281", "dt=", "dt=2021-02-28"),
-        *("20210228", "DT=20210228", "dt=20210228 ", " dt=20210228", "dt=２０２１０２２８", "dt=20210228.1", "tmp", "dt=2021022x"),
+        *(
+            "dt=20210230",
+            "dt=20211301",
+            "dt=00000101",
+            "dt=20210229",
+            "dt=2021028",
+            "dt=202102281",
+            "dt=",
+            "dt=2021-02-28",
+        ),
+        *(
+            "20210228",
+            "DT=20210228",
+            "dt=20210228 ",
+            " dt=20210228",
+            "dt=２０２１０２２８",
+            "dt=20210228.1",
+            "tmp",
+            "dt=2021022x",
+        ),
     ],
 )
 def test_any_other_folder_is_left_alone_and_named_once(name: str) -> None:
@@ -98,7 +116,16 @@ def test_any_other_folder_is_left_alone_and_named_once(name: str) -> None:
 
 @pytest.mark.rule("D2")
 def test_other_things_directly_in_current_are_named() -> None:
-    names = ["", "users.csv.gz", "_SUCCESS", "dt=20210228", "/lost", "tmp/", "dt=20240229/_SUCCESS", "dt=20240229/a.csv.gz"]
+    names = [
+        "",
+        "users.csv.gz",
+        "_SUCCESS",
+        "dt=20210228",
+        "/lost",
+        "tmp/",
+        "dt=20240229/_SUCCESS",
+        "dt=20240229/a.csv.gz",
+    ]
     seen = survey(ZONE, stored(*names))
     assert [folder.day for folder in seen.ready] == ["20240229"]
     assert seen.strangers == ("/", "_SUCCESS", "dt=20210228", "tmp/", "users.csv.gz")
@@ -113,7 +140,17 @@ def test_a_folder_of_a_consoles_marker_alone_is_as_good_as_absent() -> None:
 @pytest.mark.rule("D4")
 def test_folders_come_oldest_first_and_files_in_byte_order() -> None:
     names = [f"dt={day}/{name}" for day in ("20210301", "20200229", "19991231") for name in ("_SUCCESS", "u.csv.gz")]
-    files = ["Z.csv.gz", "a.csv.gz", "a-1.csv.gz", "a.1.csv.gz", "é.csv.gz", "10.csv.gz", "9.csv.gz", "\uffff.csv.gz", "😀.csv.gz"]
+    files = [
+        "Z.csv.gz",
+        "a.csv.gz",
+        "a-1.csv.gz",
+        "a.1.csv.gz",
+        "é.csv.gz",
+        "10.csv.gz",
+        "9.csv.gz",
+        "\uffff.csv.gz",
+        "😀.csv.gz",
+    ]
     objects = stored(*names, *(f"dt=20210301/{name}" for name in files))
     random.Random(1).shuffle(objects)
     seen = survey(ZONE, objects)

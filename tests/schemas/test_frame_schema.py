@@ -134,7 +134,9 @@ def test_headers_as_they_are_quoted_in_the_file() -> None:
 
 
 @pytest.mark.rule("P3")
-@pytest.mark.parametrize("piece", ["\n", "\r\n", "\x1b[31m", "\x85", "\u2028", "\u202e", "\t", "\x7f", "\u200b", "\ufeff"])
+@pytest.mark.parametrize(
+    "piece", ["\n", "\r\n", "\x1b[31m", "\x85", "\u2028", "\u202e", "\t", "\x7f", "\u200b", "\ufeff"]
+)
 def test_no_name_breaks_the_line_of_the_status_file(piece: str) -> None:
     [sentence] = judged(f'id,"zz{piece}9"\n').sentences
     assert re.fullmatch(r"Unknown PX Column: 'zz(\\\w+)+(\[31m)?9'", sentence)

@@ -6,6 +6,7 @@ import random
 import struct
 import tracemalloc
 import zlib
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -48,7 +49,7 @@ def with_header(flags: int, extra: bytes, body: bytes = TEXT) -> bytes:
 @given(st.binary(max_size=300), st.lists(st.integers(0, 300), max_size=4), st.integers(0, 3))
 def test_members_follow_one_another_wherever_the_content_is_cut(whole: bytes, places: list[int], zeros: int) -> None:
     borders = [0, *sorted(min(place, len(whole)) for place in places), len(whole)]
-    members = [zipped(whole[start:end]) for start, end in zip(borders, borders[1:], strict=False)]
+    members = [zipped(whole[start:end]) for start, end in pairwise(borders)]
     assert content(b"".join(members)) == whole
     assert content((b"\0" * zeros).join(members) + b"\0" * zeros) == whole
 
@@ -102,9 +103,11 @@ def test_a_flipped_bit_never_passes_for_other_content(place: int, bit: int) -> N
     stored = bytearray(zipped(TEXT * 20))
     stored[place % len(stored)] ^= 1 << bit
     try:
-        assert content(bytes(stored)) == TEXT * 20  # a bit of the header that means nothing
+        found: bytes | Code = content(bytes(stored))
     except Unreadable as exc:
-        assert exc.code in {Code.DAMAGED_GZIP, Code.TRUNCATED_GZIP, Code.NOT_GZIP}
+        found = exc.code
+    # the text itself: a bit of the header that means nothing
+    assert found in (TEXT * 20, Code.DAMAGED_GZIP, Code.TRUNCATED_GZIP, Code.NOT_GZIP)
 
 
 @pytest.mark.parametrize("size", range(1, 21))
@@ -152,14 +155,13 @@ def test_the_bound_on_the_content() -> None:
 def test_a_bomb_is_unpacked_to_the_bound_and_no_further() -> None:
     engine = zlib.compressobj(9, wbits=31)
     stored = b"".join(engine.compress(bytes(1 << 20)) for _ in range(200)) + engine.flush()
-    got = 0
+    sizes: list[int] = []
     source = io.BytesIO(stored)
     tracemalloc.start()
-    with pytest.raises(Unreadable, match="^Too large: more than 5000000 bytes after decompression$"):
-        for chunk in decompressed(source, 5_000_000):
-            got += len(chunk)
+    with pytest.raises(Unreadable, match=r"^Too large: more than 5000000 bytes after decompression$"):
+        sizes.extend(map(len, decompressed(source, 5_000_000)))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert got <= 5_000_000
+    assert sum(sizes) <= 5_000_000
     assert peak < 4 * CHUNK_BYTES
     assert source.tell() < len(stored) / 2

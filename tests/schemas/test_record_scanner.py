@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Sequence
+from itertools import pairwise
 
 import pytest
 from hypothesis import example, given
@@ -17,9 +18,9 @@ pytestmark = [pytest.mark.rule("C1"), pytest.mark.rule("C4"), pytest.mark.rule("
 
 Seen = tuple[int, int, int, bool, frozenset[Code]]
 
-texts = st.lists(st.sampled_from([b'"', b'""', b",", b"\n", b"\r", b"\r\n", b"a", b"\0", b"\xc3\xa9"]), max_size=30).map(
-    b"".join
-)
+texts = st.lists(
+    st.sampled_from([b'"', b'""', b",", b"\n", b"\r", b"\r\n", b"a", b"\0", b"\xc3\xa9"]), max_size=30
+).map(b"".join)
 
 
 def scanned(chunks: Sequence[bytes]) -> list[Seen]:
@@ -29,15 +30,13 @@ def scanned(chunks: Sequence[bytes]) -> list[Seen]:
         found = scanner.feed(chunk, last=number == len(chunks))
         for i in range(len(found.ends)):
             faults = frozenset(code for code, indexes in found.faults.items() if i in indexes)
-            seen.append(
-                (int(found.ends[i]), int(found.lines[i]), int(found.fields[i]), bool(found.blank[i]), faults)
-            )
+            seen.append((int(found.ends[i]), int(found.lines[i]), int(found.fields[i]), bool(found.blank[i]), faults))
     return seen
 
 
 def cut(text: bytes, places: Sequence[int]) -> list[bytes]:
     borders = [0, *sorted(place % (len(text) + 1) for place in places), len(text)]
-    return [text[start:end] for start, end in zip(borders, borders[1:], strict=False)]
+    return [text[start:end] for start, end in pairwise(borders)]
 
 
 @modest
