@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from blocks.aws_session import s3_client
-from blocks.database import open_store
 from blocks.import_settings import ImportSettings
 from blocks.ledger import Lease, Ledger
 from blocks.s3_drop_zone import S3DropZone
+from blocks.stores import open_store
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -7,11 +7,9 @@ into their tables is each database's own affair, behind `prepare` and `upsert`.
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from schemas.catalogue import Attribute, Entity
-from schemas.errors import SettingsError
 from schemas.outcome import LoadCounts
 
 if TYPE_CHECKING:
@@ -19,7 +17,6 @@ if TYPE_CHECKING:
 
 Row = tuple[Any, ...]
 Parameters = Mapping[str, str | int | None]
-_WRITE_INSTEAD = "write sqlite:////absolute/path/of/a/file.db"
 
 
 class Reader(Protocol):
@@ -77,28 +74,3 @@ class Store(Protocol):
 
     def read(self) -> AbstractContextManager[Reader]:
         """Look at what is committed, without waiting for whoever writes. Raises like `transaction`."""
-
-
-def open_store(url: str) -> Store:
-    """The store that a URL names; nothing is opened yet.
-
-    Args:
-        url: `sqlite:////absolute/path`, or `sqlite:///path` relative to the working directory.
-
-    Raises:
-        SettingsError: the URL names no store that there is. It is not repeated: it may hold a password.
-    """
-    scheme, separator, place = url.partition("://")
-    scheme = scheme.lower()
-    if separator and scheme.partition("+")[0] in {"postgresql", "postgres"}:
-        raise SettingsError("store", f"{scheme}:// is not supported yet; {_WRITE_INSTEAD}")
-    if not separator or scheme != "sqlite":
-        raise SettingsError("store", f"not the URL of a store; {_WRITE_INSTEAD}")
-    path = place.removeprefix("/")
-    if path == place or not path or path.endswith("/"):
-        raise SettingsError("store", f"the path of the file is missing; {_WRITE_INSTEAD}")
-    if path == ":memory:":
-        raise SettingsError("store", f"a database in memory would forget what was imported; {_WRITE_INSTEAD}")
-    from blocks.sqlite_store import SqliteStore
-
-    return SqliteStore(Path(path).absolute())

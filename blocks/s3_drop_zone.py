@@ -9,7 +9,6 @@ import contextlib
 import hashlib
 import io
 import os
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -17,9 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from botocore.exceptions import BotoCoreError, ClientError
-from urllib3.exceptions import HTTPError
 
 from blocks.aws_session import Attempt, answer_of, fault_of
+from blocks.s3_content import TRIES, made_anew, pause, read_whole
 from schemas.drop_zone import DropZone, StoredObject
 from schemas.errors import DropZoneBusy, ObjectChanged, PlaceTaken
 
@@ -27,13 +26,11 @@ if TYPE_CHECKING:
     from botocore.response import StreamingBody
     from mypy_boto3_s3 import S3Client
 
-_TRIES = 5
-_CHUNK_BYTES = 1024**2
 _LIST, _GET, _PUT, _DELETE = "s3:ListBucket", "s3:GetObject", "s3:PutObject", "s3:DeleteObject"
 _GONE = {"404", "NoSuchKey"}
 _UNMET = {"412", "PreconditionFailed"}
 _COLLISION = {"409", "ConditionalRequestConflict"}
-_CONFLICTS = f"S3 reported a conflict {_TRIES} times"
+_CONFLICTS = f"S3 reported a conflict {TRIES} times"
 
 
 class S3DropZone:
@@ -109,7 +106,7 @@ class S3DropZone:
             AccessRefused, NotThere, SettingsError: as for `list`, with the right s3:GetObject.
         """
         try:
-            with _made_anew(path) as file:
+            with made_anew(path) as file:
                 return self._read(stored, file, progress)
         except OSError as error:
             reason = f"{path} cannot be written ({error.strerror or type(error).__name__})"
@@ -187,8 +184,8 @@ class S3DropZone:
             DropZoneBusy, AccessRefused, NotThere, SettingsError: as for `list`, with the rights s3:GetObject
                 and s3:DeleteObject.
         """
-        for attempt in range(_TRIES):
-            _pause(attempt)
+        for attempt in range(TRIES):
+            pause(attempt)
             found = self.head(stored.key)
             if found != stored:
                 return found is None
@@ -231,8 +228,8 @@ class S3DropZone:
         The condition may be refused because an earlier try of this very write took effect and its answer got
         lost. Looking first is for the stores that ignore the condition.
         """
-        for attempt in range(_TRIES):
-            _pause(attempt)
+        for attempt in range(TRIES):
+            pause(attempt)
             found = self.head(key)
             if found is not None:
                 if is_same(found):
@@ -259,30 +256,7 @@ class S3DropZone:
         return self._read(stored, None, lambda: None)
 
     def _read(self, stored: StoredObject, file: BinaryIO | None, progress: Callable[[], None]) -> str:
-        """Bring the content to a file, or nowhere, starting over where the body breaks off; its SHA-256."""
-        broken = ""
-        for attempt in range(_TRIES):
-            _pause(attempt)
-            digest, size_bytes = hashlib.sha256(), 0
-            if file:
-                file.seek(0)
-                file.truncate()
-            try:
-                with contextlib.closing(self._body(stored)) as body:
-                    while chunk := _next_chunk(body):
-                        size_bytes += len(chunk)
-                        digest.update(chunk)
-                        if file:
-                            file.write(chunk)
-                        progress()
-            except _BrokenBody as error:
-                broken = str(error)
-                continue
-            if size_bytes == stored.size_bytes:
-                return digest.hexdigest()
-            broken = f"{size_bytes} of {stored.size_bytes} bytes came"
-        reason = f"its content broke off {_TRIES} times ({broken})"
-        raise DropZoneBusy("download", self.zone.url(stored.key), reason)
+        return read_whole(lambda: self._body(stored), stored.size_bytes, self.zone.url(stored.key), file, progress)
 
     def _body(self, stored: StoredObject) -> "StreamingBody":
         """The opened content of exactly this version."""
@@ -308,30 +282,6 @@ class S3DropZone:
             raise fault_of(error, Attempt(action, self.zone.url(key), right)) from None
 
 
-class _BrokenBody(Exception):
-    """The content ended before its end."""
-
-
-def _next_chunk(body: "StreamingBody") -> bytes:
-    """The next part of the content, empty at its end."""
-    try:
-        return body.read(_CHUNK_BYTES)
-    except (BotoCoreError, HTTPError) as error:
-        raise _BrokenBody(type(error).__name__) from None
-
-
-@contextlib.contextmanager
-def _made_anew(path: Path) -> Iterator[BinaryIO]:
-    """A new file that only this user can read; nothing of it is left where the block fails."""
-    path.unlink(missing_ok=True)
-    try:
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            yield file
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
-
-
 def _stored(key: str, etag: str, size_bytes: int, modified_at: datetime) -> StoredObject:
     return StoredObject(key, etag.strip('"'), size_bytes, modified_at.astimezone(UTC).replace(microsecond=0))
 
@@ -342,8 +292,3 @@ def _quoted(stored: StoredObject) -> str:
 
 def _code(error: ClientError) -> str:
     return answer_of(error)[1]
-
-
-def _pause(attempt: int) -> None:
-    """None before the first try, then 0.1, 0.3, 0.7, 1.5 seconds."""
-    time.sleep(0.1 * (2**attempt - 1))

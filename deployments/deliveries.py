@@ -8,9 +8,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from blocks.database import open_store
 from blocks.feed_settings import read_settings_file
 from blocks.ledger import DeliveryRecord, Ledger
+from blocks.stores import open_store
 from schemas.outcome import file_json
 
 _COLOURS = {"SUCCESS": "green", "ERROR": "red"}

@@ -13,8 +13,8 @@ from types import FrameType
 
 from rich.console import Console
 
-from blocks.database import open_store
 from blocks.ledger import DeliveryRecord, Ledger
+from blocks.stores import open_store
 from deployments.demo_feeds import (
     FIRST_TICK,
     RECORDS,

@@ -123,8 +123,14 @@ WRONG = {
         "authorization: give access_key_id and secret_access_key together.",
     ),
     "external id without role": ({"authorization": {"external_id": "x"}}, "authorization: external_id needs role_arn."),
-    "malformed role": ({"authorization": {"role_arn": "role/x"}}, "authorization.role_arn: this does not have the right form: write arn:aws:iam::"),
-    "endpoint without scheme": ({"endpoint_url": "127.0.0.1:8333"}, "endpoint_url: this does not have the right form: only for S3-compatible stores, like http://"),
+    "malformed role": (
+        {"authorization": {"role_arn": "role/x"}},
+        "authorization.role_arn: this does not have the right form: write arn:aws:iam::",
+    ),
+    "endpoint without scheme": (
+        {"endpoint_url": "127.0.0.1:8333"},
+        "endpoint_url: this does not have the right form: only for S3-compatible stores, like http://",
+    ),
     "store that there is not": ({"store": "mysql://x"}, "store: not the URL of a store; write sqlite:////absolute"),
     "callback over http": (
         {"status_endpoint": {"url": "http://example.com/x"}},

@@ -95,7 +95,8 @@ def _botocore_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("blocks.s3_drop_zone._pause", lambda _: None)
+    for module in ("s3_content", "s3_drop_zone"):
+        monkeypatch.setattr(f"blocks.{module}.pause", lambda _: None)
 
 
 def seen(zone: S3DropZone, key: str) -> StoredObject:

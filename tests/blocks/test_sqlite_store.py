@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from blocks.database import open_store
 from blocks.sqlite_store import SqliteStore
+from blocks.stores import open_store
 from schemas.catalogue import Attribute, AttributeType, Entity
 from schemas.errors import AccessRefused, ImporterError, SettingsError, StoreBusy, StoreConflict
 from schemas.outcome import LoadCounts
