@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as arrow_csv
 
+from schemas import encoding
 from schemas.issues import Code, Unreadable
 from schemas.record_scanner import Bools, Ints, Records, RecordScanner
 from schemas.settings import Limits
@@ -25,9 +26,8 @@ _MESSAGES = {
     Code.UNCLOSED_QUOTE: "Quote that is never closed",
     Code.BARE_CARRIAGE_RETURN: "Carriage return without line feed outside quotes",
     Code.NUL_CHARACTER: "NUL character",
-    Code.INVALID_ENCODING: "Not valid UTF-8 (save the file as UTF-8)",
+    Code.INVALID_ENCODING: "",  # depends on the first record of the file that is wrong, see `_wording`
 }
-_UTF16 = "Not valid UTF-8 (this looks like UTF-16; save the file as UTF-8)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,7 @@ class CsvTable:
         self._rest: tuple[_Block, ...] = ()
         self.header: tuple[str, ...] = ()
         self.header_line = 1
+        self._not_utf8 = ""
         self.total_rows = 0
 
     def read_header(self) -> tuple[str, ...]:
@@ -97,7 +98,7 @@ class CsvTable:
         faults = [code for code, indexes in block.records.faults.items() if record in indexes]
         if faults:
             code = min(faults, key=list(_MESSAGES).index)
-            raise Unreadable(code, _MESSAGES[code], self.header_line)
+            raise Unreadable(code, self._wording(code, block, record), self.header_line)
 
     def batches(self) -> Iterator[Batch]:
         """Read the data rows, after `read_header`.
@@ -126,13 +127,21 @@ class CsvTable:
         columns = _columns(block, sound, len(self.header))
         return Batch(columns, block.records.lines[sound], numbers[sound], tuple(faults), self.total_rows)
 
+    def _wording(self, code: Code, block: "_Block", first: int) -> str:
+        """The wording of a fault that some records of a block have, `first` the first of them."""
+        if code is not Code.INVALID_ENCODING:
+            return _MESSAGES[code]
+        self._not_utf8 = self._not_utf8 or encoding.wording(block.record(first))
+        return self._not_utf8
+
     def _faults(self, block: "_Block") -> Iterator[tuple[Code, str, Ints]]:
         """Kind, wording and record indexes; a wrong field count only where nothing else is wrong."""
         malformed = np.zeros(len(block.records.ends), np.bool_)
-        for code, message in _MESSAGES.items():
+        for code in _MESSAGES:
             if code in block.records.faults:
-                malformed[block.records.faults[code]] = True
-                yield code, message, block.records.faults[code]
+                indexes = block.records.faults[code]
+                malformed[indexes] = True
+                yield code, self._wording(code, block, int(indexes[0])), indexes
         ragged = ~malformed & ~block.records.blank & (block.records.fields != len(self.header))
         message = f"Wrong number of fields (expected {len(self.header)})"
         yield Code.WRONG_FIELD_COUNT, message, np.flatnonzero(ragged)
@@ -144,6 +153,11 @@ class _Block:
 
     text: bytes
     records: Records
+
+    def record(self, number: int) -> bytes:
+        """The bytes of one record."""
+        start = int(self.records.ends[number - 1]) if number else 0
+        return self.text[start : int(self.records.ends[number])]
 
     def after(self, record: int) -> "_Block":
         """The records behind one."""
@@ -160,8 +174,8 @@ def _without_bom(chunks: Iterable[bytes]) -> Iterator[bytes]:
         start += chunk
         if len(start) >= len(codecs.BOM_UTF8):
             break
-    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise Unreadable(Code.INVALID_ENCODING, _UTF16)
+    if encoding.is_utf16(start):
+        raise Unreadable(Code.INVALID_ENCODING, encoding.wording(start))
     yield start.removeprefix(codecs.BOM_UTF8)
     yield from stream
 
@@ -202,7 +216,7 @@ class _Gathered:
         text, rest = text[:end], text[end:]
         self._pieces, self._found, self._start = [rest], [], self._start + end
         self.size_bytes = len(rest)
-        wrong = _not_utf8(text, joined.ends)
+        wrong = encoding.not_utf8(text, joined.ends)
         if len(wrong):
             joined = replace(joined, faults={**joined.faults, Code.INVALID_ENCODING: wrong})
         yield _Block(text, joined)
@@ -249,25 +263,6 @@ def _join(found: list[Records], start: int) -> Records:
         np.concatenate([records.blank for records in found]),
         {code: np.concatenate(indexes) for code, indexes in faults.items()},
     )
-
-
-def _not_utf8(text: bytes, ends: Ints) -> Ints:
-    """Indexes of the records that are not valid UTF-8."""
-    if text.isascii() or _is_utf8(text):
-        return np.empty(0, np.int64)
-    suspects = np.unique(np.searchsorted(ends, np.flatnonzero(np.frombuffer(text, np.int8) < 0), side="right"))
-    starts = np.concatenate(([0], ends[:-1]))
-    return np.array([i for i in suspects if not _is_utf8(text[starts[i] : ends[i]])], np.int64)
-
-
-def _is_utf8(text: bytes) -> bool:
-    """Whether Arrow, which is fast at it, takes the bytes for UTF-8."""
-    offsets = pa.py_buffer(np.array([0, len(text)], np.int64))
-    try:
-        pa.LargeStringArray.from_buffers(1, offsets, pa.py_buffer(text)).validate(full=True)
-    except pa.ArrowInvalid:
-        return False
-    return True
 
 
 def _columns(block: _Block, sound: Bools, width: int) -> tuple[pa.Array, ...]:
