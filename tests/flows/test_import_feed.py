@@ -322,3 +322,20 @@ def test_trouble_in_the_world_fails_the_run_with_one_sentence(feed: Feed, no_ret
     assert feed.objects() == before
     feed.configure()
     assert feed.report().state == "Imported"
+
+
+@pytest.mark.rule("F3")
+def test_no_cell_is_in_anything_that_is_said(feed: Feed, caplog):
+    """Every cell of a rejected and of an accepted file holds a token that may be found nowhere but in the store."""
+    good = "id,email,title\n" + "".join(f"canary-id{n},canary-a{n},canary-b{n}\n" for n in range(20))
+    bad = "id,score,surveys,signUpDate,title\n" + 'canary-1,canary-2,canary-3,canary-4,"canary-5"canary-6\n,canary-7\n'
+    feed.drop("20210228", a_csv_gz=good, b_csv_gz=bad + "canary-8,canary-9,canary-10,canary-11,\xff\n")
+    with caplog.at_level(logging.DEBUG):
+        state = feed.tick()
+    assert state.name == "Rejected"
+    archived = {key: body for key, body in feed.objects().items() if not key.endswith(".csv.gz")}
+    said = [state.message, repr(state), state.data.result.markdown, caplog.text, *map(str, archived.values())]
+    said += [repr(callback) for callback in feed.callbacks]
+    said += map(repr, feed.rows("SELECT * FROM import_deliveries") + feed.rows("SELECT * FROM import_files"))
+    assert not [text for text in said if "canary" in text]
+    assert feed.rows("SELECT count(*) FROM users WHERE title LIKE 'canary%'") == [(20,)]
