@@ -19,6 +19,7 @@ from schemas.record_scanner import Bools, Ints, Records, RecordScanner
 from schemas.settings import Limits
 
 BATCH_BYTES = 8 * 1024**2
+BATCH_RECORDS = 2**18  # fewer bytes where records are short or lines are blank: each costs more than its text
 
 _MESSAGES = {
     Code.QUOTE_IN_FIELD: "Quote inside an unquoted field",
@@ -189,12 +190,18 @@ class _Gathered:
         self._found: list[Records] = []
         self._start = 0
         self._last_end = 0
-        self.size_bytes = 0
+        self._size_bytes = self._records = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there is enough for a block."""
+        return self._size_bytes >= BATCH_BYTES or self._records >= BATCH_RECORDS
 
     def add(self, chunk: bytes, records: Records, scanner: RecordScanner) -> None:
         """Take a chunk and its records, up to the first record that is too long (rule C7)."""
         self._pieces.append(chunk)
-        self.size_bytes += len(chunk)
+        self._size_bytes += len(chunk)
+        self._records += len(records.ends)
         long = np.flatnonzero(np.diff(records.ends, prepend=self._last_end) > self._max_record_bytes)
         self._found.append(_part(records, slice(int(long[0]))) if len(long) else records)
         if len(long):
@@ -215,7 +222,7 @@ class _Gathered:
         end = int(joined.ends[-1])
         text, rest = text[:end], text[end:]
         self._pieces, self._found, self._start = [rest], [], self._start + end
-        self.size_bytes = len(rest)
+        self._size_bytes, self._records = len(rest), 0
         wrong = encoding.not_utf8(text, joined.ends)
         if len(wrong):
             joined = replace(joined, faults={**joined.faults, Code.INVALID_ENCODING: wrong})
@@ -228,7 +235,7 @@ def _blocks(chunks: Iterable[bytes], limits: Limits) -> Iterator[_Block]:
     try:
         for chunk in chunks:
             gathered.add(chunk, scanner.feed(chunk), scanner)
-            if gathered.size_bytes >= BATCH_BYTES:
+            if gathered.is_full:
                 yield from gathered.take()
         gathered.add(b"", scanner.feed(b"", last=True), scanner)
     except Unreadable:
