@@ -107,9 +107,10 @@ def judged(text: bytes | str, by: FileSettings = FEED, catalogue: Catalogue = US
 
 
 def written(rows: list[list[str]], line_end: str = "\r\n") -> str:
-    """A CSV text as Python writes it."""
+    """A CSV text as Python writes it, but for a CR, which Python leaves unquoted where lines end in LF."""
     text = io.StringIO(newline="")
-    csv.writer(text, lineterminator=line_end).writerows(rows)
+    quoting = csv.QUOTE_ALL if any("\r" in cell for row in rows for cell in row) else csv.QUOTE_MINIMAL
+    csv.writer(text, lineterminator=line_end, quoting=quoting).writerows(rows)
     return text.getvalue()
 
 
