@@ -6,6 +6,12 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
+
+# New examples at every run here; in CI the same ones, so that it fails for a change and not by chance.
+settings.register_profile("here", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True, database=None)
+settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 # Before Prefect is imported: a home of its own, and no word to anybody outside.
 os.environ["PREFECT_HOME"] = tempfile.mkdtemp(prefix="px-import-tests-prefect-")
