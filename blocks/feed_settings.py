@@ -12,8 +12,8 @@ import yaml
 from pydantic import BaseModel, Field, SecretStr, StringConstraints, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
 
-from blocks.database import open_store
 from blocks.status_endpoint import StatusEndpoint
+from blocks.stores import open_store
 from schemas.catalogue import Catalogue, default_catalogue
 from schemas.drop_zone import DropZone
 from schemas.errors import SettingsError
@@ -100,10 +100,9 @@ class Authorization(Strict):
         return self
 
 
-class SettingsFile(FeedSettings):
-    """One YAML file: the contract for scripts."""
+class ReadingSettings(FileSettings):
+    """What of a settings file decides how files are read: all that it takes to check one."""
 
-    authorization: Authorization = Field(default_factory=Authorization)
     catalogue: str = Field("", description="A JSON file relative to this one, or block:NAME; empty: PX's attributes.")
 
     def catalogue_entries(self, folder: Path) -> list[dict[str, Any]]:
@@ -114,20 +113,34 @@ class SettingsFile(FeedSettings):
         """
         if not self.catalogue:
             return []
-        path = folder / self.catalogue
-        try:
-            entries = json.loads(path.read_text(encoding="utf-8"))
-        except OSError as exc:
-            raise SettingsError("catalogue", f"{path} cannot be read ({exc.strerror})", source=self.feed) from None
-        except ValueError as exc:
-            raise SettingsError("catalogue", f"{path} is not valid JSON ({exc})", source=self.feed) from None
-        Catalogue.parse(entries, source=path.name)
-        return list(entries)
+        return read_catalogue_file(folder / self.catalogue)
 
     def file_catalogue(self, folder: Path) -> Catalogue:
         """The catalogue of the file, or PX's default attributes."""
         entries = self.catalogue_entries(folder)
         return Catalogue.parse(entries, source=self.catalogue) if entries else default_catalogue(self.entity)
+
+
+class SettingsFile(FeedSettings, ReadingSettings):
+    """One YAML file: the contract for scripts."""
+
+    authorization: Authorization = Field(default_factory=Authorization)
+
+
+def read_catalogue_file(path: Path) -> list[dict[str, Any]]:
+    """The entries of a catalogue file.
+
+    Raises:
+        SettingsError: the file cannot be read, is no JSON or no catalogue.
+    """
+    try:
+        entries = json.loads(path.read_bytes())
+    except OSError as exc:
+        raise SettingsError("catalogue", f"{path} cannot be read ({exc.strerror})") from None
+    except (ValueError, RecursionError) as exc:
+        raise SettingsError("catalogue", f"{path} is not valid JSON ({exc})") from None
+    Catalogue.parse(entries, source=str(path))
+    return list(entries)
 
 
 def read_settings_file(
@@ -138,11 +151,45 @@ def read_settings_file(
     Args:
         path: the YAML file.
         environment: where `${NAME}` is looked up, in any value.
-        lenient: leave a `${NAME}` that is not set as it stands; for checks that need no secret.
+        lenient: leave a `${NAME}` that is not set as it stands; for those who look on and need no secret.
 
     Raises:
         SettingsError: the first thing that is wrong, by its field (rule S9).
     """
+    filled = _filled(_document(path), environment, "", str(path), lenient=lenient)
+    try:
+        return SettingsFile.model_validate(filled)
+    except ValidationError as exc:
+        raise settings_error(exc, SettingsFile, str(path)) from None
+
+
+def reading_parts(path: Path, environment: Mapping[str, str] = os.environ) -> dict[str, Any]:
+    """The parts of a settings file that decide how files are read, and any that no settings file has.
+
+    Nothing is validated here. Bucket, store, secrets and what else a check does without may be wrong, unset or missing.
+
+    Raises:
+        SettingsError: the file cannot be read, or one of these parts needs a variable that is not set.
+    """
+    others = SettingsFile.model_fields.keys() - ReadingSettings.model_fields.keys()
+    parts = {name: part for name, part in _document(path).items() if name not in others}
+    return dict(_filled(parts, environment, "", str(path), lenient=False))
+
+
+def reading_settings(parts: Mapping[str, Any], source: str) -> ReadingSettings:
+    """The settings that such parts make.
+
+    Raises:
+        SettingsError: the first of them that is wrong, by its field (rule S9).
+    """
+    try:
+        return ReadingSettings.model_validate(parts)
+    except ValidationError as exc:
+        raise settings_error(exc, SettingsFile, source) from None
+
+
+def _document(path: Path) -> dict[str, Any]:
+    """The mapping that a settings file holds."""
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as exc:
@@ -153,11 +200,7 @@ def read_settings_file(
         raise SettingsError(place, "this is not valid YAML in UTF-8", source=str(path)) from None
     if not isinstance(document, dict):
         raise SettingsError("", "a settings file starts with a line like 'feed: users'", source=str(path))
-    filled = _filled(document, environment, "", str(path), lenient=lenient)
-    try:
-        return SettingsFile.model_validate(filled)
-    except ValidationError as exc:
-        raise settings_error(exc, SettingsFile, str(path)) from None
+    return document
 
 
 def _filled(value: Any, environment: Mapping[str, str], place: str, source: str, *, lenient: bool) -> Any:  # noqa: ANN401
@@ -194,7 +237,7 @@ def settings_error(exc: ValidationError, model: type[BaseModel], source: str) ->
             hint = field.description if field and field.description else ""
             problem = "this does not have the right form" + (f": {hint[0].lower()}{hint[1:]}" if hint else "")
         case "value_error":
-            problem = str(first["ctx"]["error"])
+            problem = str(first["ctx"]["error"]).partition("\n")[0]  # what follows is a drawing of the place
         case _:
             problem = first["msg"][0].lower() + first["msg"][1:]
     return SettingsError(place, problem.rstrip(".?") + ("?" if problem.endswith("?") else ""), source=source)

@@ -63,7 +63,8 @@ class AttributeCatalogue(Block):
     @model_validator(mode="after")
     def _readable(self) -> Self:
         try:
-            Catalogue.parse(self.entries)
+            if self.entries:
+                Catalogue.parse(self.entries)
         except SettingsError as exc:
             raise ValueError(str(exc).rstrip(".")) from None
         return self

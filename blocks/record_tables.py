@@ -12,7 +12,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from schemas.catalogue import ID, Attribute, AttributeType, Entity
+from schemas.catalogue import ID, Attribute, AttributeType, Entity, folded
 from schemas.errors import StoreConflict
 from schemas.outcome import LoadCounts
 
@@ -187,10 +187,10 @@ def _columns(connection: sqlite3.Connection, table: str) -> dict[str, str]:
 
 def _refuse_conflicts(table: str, columns: dict[str, str], attributes: Sequence[Attribute]) -> None:
     """Raise StoreConflict for a changed type, or for names that are one to SQLite."""
-    taken = {_folded(name): name for name in columns}
+    taken = {folded(name): name for name in columns}
     for attribute in attributes:
         name, declared = attribute.api_name, _TYPES[attribute.type]
-        if (other := taken.setdefault(_folded(name), name)) != name:
+        if (other := taken.setdefault(folded(name), name)) != name:
             problem = f"SQLite cannot tell it from the column {other!r}: only upper and lower case differ"
             raise StoreConflict(f"{table}.{name}", problem, "disable one of the two in the attribute catalogue")
         if columns.get(name, declared) != declared:
@@ -205,8 +205,8 @@ def _last_rowid(connection: sqlite3.Connection, table: str) -> int:
     Raises:
         StoreConflict: attributes have taken all three.
     """
-    taken = {_folded(name) for name in _columns(connection, table)}
-    free = next((name for name in ("rowid", "oid", "_rowid_") if _folded(name) not in taken), None)
+    taken = {folded(name) for name in _columns(connection, table)}
+    free = next((name for name in ("rowid", "oid", "_rowid_") if folded(name) not in taken), None)
     if free is None:
         problem = "attributes are named rowid, oid and _rowid_, all that SQLite calls its own row number"
         raise StoreConflict(table, problem, "disable one of the three in the attribute catalogue")
@@ -227,8 +227,3 @@ def _listed(names: Sequence[str]) -> str:
 def _name(name: str) -> str:
     """A column's name that SQLite reads as nothing else, whatever it holds."""
     return '"' + name.replace('"', '""') + '"'
-
-
-def _folded(name: str) -> bytes:
-    """What SQLite compares of a name: the case of ASCII letters does not count, that of others does."""
-    return name.encode().lower()

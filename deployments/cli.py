@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from schemas.catalogue import Entity
 from schemas.errors import ImporterError
 
 TROUBLE = 2
@@ -25,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"px-import: {exc}", file=sys.stderr)
         return TROUBLE
     except KeyboardInterrupt:
-        print("px-import: stopped; the next tick goes on where this one was", file=sys.stderr)
+        print("px-import: stopped", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:  # the reader of a pipe has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -46,11 +47,8 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--verbose", action="store_true", help="show Prefect's log")
     run.set_defaults(command=_run)
 
-    check = commands.add_parser("check", help="validate files without touching anything")
-    check.add_argument("files", nargs="+", type=Path, metavar="FILE", help="gzipped CSV files")
-    check.add_argument("--settings", type=Path, required=True, metavar="SETTINGS.yaml", help="the feed's settings")
-    check.add_argument("--json", action="store_true", help="print JSON, like status.json")
-    check.set_defaults(command=_check)
+    _add_check(commands)
+    _add_catalogue(commands)
 
     apply = commands.add_parser("apply", help="save settings files as Prefect blocks")
     apply.add_argument("settings", nargs="+", type=Path, metavar="SETTINGS.yaml", help="settings files, one a feed")
@@ -62,6 +60,38 @@ def _parser() -> argparse.ArgumentParser:
     deliveries.add_argument("--json", action="store_true", help="print JSON")
     deliveries.set_defaults(command=_deliveries)
     return parser
+
+
+def _add_check(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    check = commands.add_parser(
+        "check",
+        help="validate files without touching anything",
+        description="Print what status.txt would say of these files.",
+        epilog="Exits with 0 if all files are accepted, 1 if any is rejected, 2 if something cannot be read.",
+    )
+    add = check.add_argument
+    add("files", nargs="*", metavar="FILE", help="gzipped CSV files; here also plain .csv, and - for standard input")
+    add("--settings", type=Path, metavar="SETTINGS.yaml", help="the feed's settings; the next four go before them")
+    add("--entity", choices=[entity.value for entity in Entity], help="needed where there are no settings")
+    add("--catalogue", type=Path, metavar="FILE", help="attributes as JSON; left out: PX's own")
+    add("--date-format", metavar="PATTERN", help="Java pattern of the dates in the files")
+    add("--product-key-column", metavar="HEADER", help="column of the product key; left out: there is none")
+    add("--errors", type=Path, metavar="FILE", help="write the place of every fault, like errors.csv")
+    add("--json", action="store_true", help="print JSON, described by schemas/check.schema.json")
+    add("--summary", action="store_true", help="add figures on standard error, where a terminal has them anyway")
+    add("--explain-date-format", action="store_true", help="show how the date format is read, and stop")
+    check.set_defaults(command=_check)
+
+
+def _add_catalogue(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    catalogue = commands.add_parser("catalogue", help="look at attribute catalogues")
+    verbs = catalogue.add_subparsers(required=True, metavar="check|default")
+    check = verbs.add_parser("check", help="count the attributes of a catalogue, or list all that is wrong with it")
+    check.add_argument("file", type=Path, metavar="FILE", help="JSON as PX serves it")
+    check.set_defaults(command=_check_catalogue)
+    default = verbs.add_parser("default", help="print PX's default attributes")
+    default.add_argument("entity", choices=[entity.value for entity in Entity])
+    default.set_defaults(command=_show_default)
 
 
 # Each command is imported when it is called: `check` must start without Prefect.
@@ -80,9 +110,25 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from deployments.check import check
+    from deployments.check import Given, check, explain_date_format
 
-    return check(options.files, options.settings, as_json=options.json)
+    given = Given(options.settings, options.entity, options.catalogue, options.date_format, options.product_key_column)
+    if options.explain_date_format:
+        return explain_date_format(given, options.files)
+    summary = options.summary or sys.stderr.isatty()
+    return check(options.files, given, errors=options.errors, as_json=options.json, summary=summary)
+
+
+def _check_catalogue(options: argparse.Namespace) -> int:
+    from deployments.catalogue import check_catalogue
+
+    return check_catalogue(options.file)
+
+
+def _show_default(options: argparse.Namespace) -> int:
+    from deployments.catalogue import show_default
+
+    return show_default(Entity(options.entity))
 
 
 def _apply(options: argparse.Namespace) -> int:

@@ -18,7 +18,7 @@ os.environ["PREFECT_HOME"] = tempfile.mkdtemp(prefix="px-import-tests-prefect-")
 os.environ["DO_NOT_TRACK"] = "1"
 os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
 
-from deployments.local_s3 import LocalS3
+from deployments.local_s3 import LocalS3  # noqa: E402 -- only now
 
 
 @pytest.fixture(scope="session")
