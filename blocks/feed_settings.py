@@ -45,9 +45,7 @@ class FeedSettings(FileSettings):
         "", title="Server-side encryption", description="Asked for on every write: AES256, aws:kms or aws:kms:dsse."
     )
     kms_key_id: str = Field("", title="KMS key id", description="Key for aws:kms; empty: the bucket's default key.")
-    store: SecretStr = Field(
-        title="Store", description="Where records go: sqlite:////var/lib/px/px.db or another database's URL."
-    )
+    store: SecretStr = Field(title="Store", description="Where records go, like sqlite:////var/lib/px/px.db.")
     status_endpoint: StatusEndpoint = Field(
         default_factory=StatusEndpoint, title="Status endpoint", description="Who is told when a delivery is done."
     )
@@ -196,7 +194,7 @@ def _document(path: Path) -> dict[str, Any]:
         raise SettingsError("", f"the settings file cannot be read ({exc.strerror})", source=str(path)) from None
     except (yaml.YAMLError, UnicodeDecodeError) as exc:
         mark = getattr(exc, "problem_mark", None)
-        place = f"line {mark.line + 1}" if mark else ""
+        place = f"line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         raise SettingsError(place, "this is not valid YAML in UTF-8", source=str(path)) from None
     if not isinstance(document, dict):
         raise SettingsError("", "a settings file starts with a line like 'feed: users'", source=str(path))
@@ -232,6 +230,8 @@ def settings_error(exc: ValidationError, model: type[BaseModel], source: str) ->
         case "extra_forbidden":
             close = difflib.get_close_matches(str(first["loc"][-1]), list(_fields(model, first["loc"][:-1])), 1)
             problem = "there is no such setting" + (f"; did you mean {close[0]!r}?" if close else "; remove it")
+        case "string_type":
+            problem = "a text is wanted here; put the value in quotes, or leave the line out"
         case "string_pattern_mismatch":
             field = _fields(model, first["loc"][:-1]).get(str(first["loc"][-1]))
             hint = field.description if field and field.description else ""

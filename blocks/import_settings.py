@@ -208,7 +208,7 @@ def _load(kind: type[_B], name: str) -> _B:
     """A block document of Prefect."""
     source = f"{kind.get_block_type_slug()}/{name}"
     try:
-        block = kind.load(name)
+        block = cast("Any", kind).load(name, _sync=True)  # also where a flow's event loop runs
     except ValueError:
         raise SettingsError("", "there is no such block document; save it first", source=source) from None
     except RuntimeError as exc:

@@ -77,7 +77,7 @@ class LedgerReader:
         )
 
     def deliveries(self, feed: str = "", limit: int = 20) -> list[DeliveryRecord]:
-        """The latest claims, newest first; of all feeds if none is named."""
+        """The latest claims, newest first; of all feeds if none is named. None where nothing was ever imported."""
         sql = """
             SELECT id, feed, entity, day, stage, coalesce(verdict, ''), claimed_at_ms, finished_at_ms,
                 coalesce(catalogue_hash, '')

@@ -4,6 +4,7 @@ import os
 import shutil
 import stat
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,22 +13,26 @@ from schemas.errors import AccessRefused
 
 @dataclass(frozen=True, slots=True)
 class Spool:
-    """A private folder for one delivery; file names are positions, never names from the bucket."""
+    """A private folder for one run's work on one delivery; file names are positions, never names from the bucket.
+
+    Two runs never share one: a run that was stopped and wakes up must not touch what its successor reads.
+    """
 
     folder: Path
 
     @classmethod
-    def of(cls, delivery_id: str) -> "Spool":
-        """The folder of a delivery: the same one for every run on this machine, made with mode 0700.
+    def of(cls, delivery_id: str, fence: int) -> "Spool":
+        """The folder of a delivery for the run with this fence, made with mode 0700.
 
         Raises:
-            AccessRefused: somebody else has made a folder, or a link, of that name.
+            AccessRefused: somebody else has made something of that name.
         """
-        folder = Path(tempfile.gettempdir()) / f"px-import-{delivery_id}"
-        folder.mkdir(mode=0o700, exist_ok=True)
-        found = folder.lstat()
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
-            raise AccessRefused("use", str(folder), "it is not this user's private folder", "remove it")
+        folder = Path(tempfile.gettempdir()) / f"px-import-{delivery_id}-{fence}"
+        try:
+            folder.mkdir(mode=0o700)
+        except FileExistsError:
+            if not _is_private(folder):
+                raise AccessRefused("use", str(folder), "it is no private folder of this user", "remove it") from None
         return cls(folder)
 
     def stored(self, position: int) -> Path:
@@ -38,6 +43,26 @@ class Spool:
         """The typed columns."""
         return self.folder / f"{position}.arrow"
 
-    def remove(self) -> None:
-        """Delete it all."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+
+def spooled_copies(delivery_id: str, position: int) -> Iterator[Path]:
+    """What this run, or an earlier one on this machine, has downloaded of a file."""
+    for folder in _folders(delivery_id):
+        if (path := Spool(folder).stored(position)).exists():
+            yield path
+
+
+def remove_spools(delivery_id: str) -> None:
+    """Delete what any run on this machine has kept of a delivery."""
+    for folder in _folders(delivery_id):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _folders(delivery_id: str) -> list[Path]:
+    found = Path(tempfile.gettempdir()).glob(f"px-import-{delivery_id}-*")
+    return [folder for folder in found if _is_private(folder)]
+
+
+def _is_private(folder: Path) -> bool:
+    """Whether it is a folder, no link, of this user, and closed to all others."""
+    found = folder.lstat()
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o077

@@ -95,6 +95,8 @@ class SqliteStore:
     @contextmanager
     def read(self) -> Iterator[SqliteTransaction]:
         """See `Store`."""
+        if not self.path.exists():  # a reader must not make an empty database
+            raise SettingsError("store", f"{self.path} does not exist; nothing was imported there yet")
         with self._connection() as connection:
             connection.execute("PRAGMA query_only = ON")
             connection.execute("BEGIN")

@@ -7,6 +7,7 @@ from prefect.blocks.core import Block
 from prefect_aws import AwsCredentials
 
 from blocks.import_settings import AttributeCatalogue, ImportSettings
+from schemas.date_format import DateFormat
 from schemas.errors import SettingsError
 
 
@@ -22,6 +23,8 @@ def apply(files: list[Path]) -> int:
             kind.register_type_and_schema()
         for settings in every:
             print(_save(settings))
+            if note := DateFormat.compile(settings.date_format).note:
+                print(f"note: {note}")
     except httpx.HTTPStatusError as exc:
         if exc.response.status_code not in {401, 403}:
             raise

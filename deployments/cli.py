@@ -10,16 +10,21 @@ from schemas.catalogue import Entity
 from schemas.errors import ImporterError
 
 TROUBLE = 2
-INTERRUPTED = 130
+INTERRUPTED, TERMINATED = 130, 143  # as a shell counts them
+
+#: For whatever a command asks of Prefect: no word to anybody outside.
+_PREFECT = {"DO_NOT_TRACK": "1", "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Returns:
-        0 done or accepted, 1 a checked file is rejected, 2 trouble: wrong settings or the world, 130 interrupted.
+        0 done or accepted, 1 a checked file is rejected, 2 trouble: wrong settings or the world, 130 or 143 stopped.
     """
     options = _parser().parse_args(arguments)
+    for variable, value in _PREFECT.items():
+        os.environ.setdefault(variable, value)
     try:
         return int(options.command(options))
     except ImporterError as exc:
@@ -31,6 +36,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of a pipe has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return TROUBLE
+    except BaseException as exc:
+        # Prefect's own word for SIGTERM, not imported here: `check` must start without Prefect.
+        if type(exc).__name__ != "TerminationSignal":
+            raise
+        print("px-import: stopped", file=sys.stderr)
+        return TERMINATED
 
 
 def _parser() -> argparse.ArgumentParser:

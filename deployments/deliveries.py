@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from blocks.feed_settings import read_settings_file
+from blocks.feed_settings import FeedSettings, read_settings_file
 from blocks.ledger import DeliveryRecord, Ledger
 from blocks.stores import open_store
 from schemas.outcome import file_json
@@ -17,7 +17,7 @@ _COLOURS = {"SUCCESS": "green", "ERROR": "red"}
 
 
 def deliveries(files: list[Path], feed: str, *, as_json: bool) -> int:
-    """Print past and open deliveries.
+    """Print past and open deliveries, the newest of each feed first.
 
     Args:
         files: settings files whose stores are read; none: those of the feeds saved in Prefect.
@@ -27,9 +27,8 @@ def deliveries(files: list[Path], feed: str, *, as_json: bool) -> int:
     Raises:
         SettingsError, StoreBusy: the settings or a store cannot be read.
     """
-    stores = [read_settings_file(path, lenient=True).store for path in files] or _saved_stores(feed)
-    urls = dict.fromkeys(store.get_secret_value() for store in stores)
-    records = [record for url in urls for record in Ledger(open_store(url)).deliveries(feed)]
+    feeds = [read_settings_file(path, lenient=True) for path in files] or _saved_feeds()
+    records = [record for each in feeds if feed in ("", each.feed) for record in _records(each)]
     if as_json:
         print(json.dumps([_json(record) for record in records], ensure_ascii=False, indent=2))
     else:
@@ -38,11 +37,15 @@ def deliveries(files: list[Path], feed: str, *, as_json: bool) -> int:
     return 0
 
 
-def _saved_stores(feed: str) -> list[Any]:
-    """Stores of the feeds that Prefect knows."""
+def _saved_feeds() -> list[FeedSettings]:
+    """The feeds that Prefect knows."""
     from blocks.import_settings import ImportSettings, saved_feeds
 
-    return [ImportSettings.from_document(name).store for name in saved_feeds() if feed in ("", name)]
+    return [ImportSettings.from_document(name) for name in saved_feeds()]
+
+
+def _records(feed: FeedSettings) -> list[DeliveryRecord]:
+    return Ledger(open_store(feed.store.get_secret_value())).deliveries(feed.feed, limit=sys.maxsize)
 
 
 def _table(records: list[DeliveryRecord]) -> Table:

@@ -72,6 +72,9 @@ def _tell(source: str, result: FeedReport | Exception) -> int:
         return 2
     for delivery in result.deliveries:
         print(f"{result.feed} {delivery}")
-    if not result.deliveries:
+    if result.skipped or not result.deliveries:
         print(f"{result.feed} {result.summary}")
+    else:
+        for remark in result.remarks:
+            print(f"{result.feed} {remark}")
     return 0

@@ -69,10 +69,15 @@ async def _tick(settings: ImportSettings) -> State[FeedReport]:
         held = await take_lease(feed)
         if held is None:
             return _ended(FeedReport(settings.feed, skipped=True))
+        finished: list[DeliveryReport] = []
         try:
-            result = await _import_all(feed, held)
+            result = await _import_all(feed, held, finished)
         except LeaseLost:
             return _ended(FeedReport(settings.feed, skipped=True))
+        except ImporterError:
+            if finished:
+                await report(FeedReport(settings.feed, tuple(finished)))
+            raise
         finally:
             await release_lease(held)
     await report(result)
@@ -83,27 +88,29 @@ def _ended(result: FeedReport) -> State[FeedReport]:
     return Completed(name=result.state, message=result.summary, data=result)
 
 
-async def _import_all(feed: Connections, held: HeldLease) -> FeedReport:
-    reports = [await _complete(feed, held, delivery) for delivery in await unfinished(feed)]
+async def _import_all(feed: Connections, held: HeldLease, finished: list[DeliveryReport]) -> FeedReport:
+    """Import everything; `finished` grows with each delivery, so that trouble later on does not hide it."""
+    for delivery in await unfinished(feed):
+        await _complete(feed, held, delivery, finished)
     unreceived = list(await notify(feed, held))
-    seen, known = await discover(feed), []
+    seen, known = await discover(feed), list[str]()
     for folder in seen.ready:
-        delivery = await claim(feed, held, folder)
-        if delivery is None:
+        claimed = await claim(feed, held, folder)
+        if claimed is None:
             known.append(folder.day)
             continue
-        reports.append(await _complete(feed, held, delivery))
+        await _complete(feed, held, claimed, finished)
         unreceived += await notify(feed, held)
-    return FeedReport(feed.settings.feed, tuple(filter(None, reports)), seen, tuple(known), tuple(unreceived))
+    return FeedReport(feed.settings.feed, tuple(finished), seen, tuple(known), tuple(unreceived))
 
 
-async def _complete(feed: Connections, held: HeldLease, delivery: Delivery) -> DeliveryReport | None:
-    """Take a delivery from where it stands to its end; None where it was given up."""
+async def _complete(feed: Connections, held: HeldLease, delivery: Delivery, finished: list[DeliveryReport]) -> None:
+    """Take a delivery from where it stands to its end, or give it up where its files are gone."""
     if delivery.stage is Stage.CLAIMED:
         judged = await _judge_all(feed, held, delivery)
         if judged is None:
             await abandon(feed, held, delivery)
-            return None
+            return
         delivery = judged
     decision = await decide(feed, held, delivery)
     if delivery.stage in {Stage.CLAIMED, Stage.DECIDED}:
@@ -111,7 +118,7 @@ async def _complete(feed: Connections, held: HeldLease, delivery: Delivery) -> D
         await archive(feed, held, delivery, decision)
     if delivery.stage is not Stage.CLEARED:
         await clear(feed, held, delivery)
-    return await finish(feed, held, delivery, decision)
+    finished.append(await finish(feed, held, delivery, decision))
 
 
 async def _judge_all(feed: Connections, held: HeldLease, delivery: Delivery) -> Delivery | None:
@@ -143,8 +150,8 @@ async def _import_file(feed: Connections, held: HeldLease, delivery: Delivery, f
     try:
         spooled = await read_file(feed, held, delivery, file)
     except ObjectChanged:
-        newer = await adopt(feed, held, delivery, file)
-        return await _import_file(feed, held, delivery.with_newer(file, newer), newer) if newer else None
+        adopted = await adopt(feed, held, delivery, file)
+        return await _import_file(feed, held, adopted, adopted.named(file.name)) if adopted else None
     verdict = await validate_file(feed, held, spooled)
     if isinstance(verdict, Rejection):
         await reject_file(feed, held, delivery, file, spooled.sha256, verdict)

@@ -1,7 +1,7 @@
 """A delivery: one claim of one folder, and how far it has come."""
 
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
@@ -53,9 +53,9 @@ class Delivery:
         """The `_SUCCESS` object that made the folder ready."""
         return next(file for file in self.files if file.kind is ObjectKind.MARKER)
 
-    def with_newer(self, file: DeliveryFile, newer: DeliveryFile) -> "Delivery":
-        """The same delivery with another version of one file."""
-        return replace(self, files=tuple(newer if each == file else each for each in self.files))
+    def named(self, name: str) -> DeliveryFile:
+        """The file of a name."""
+        return next(file for file in self.files if file.name == name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import Enum
+from itertools import chain, count
 
 MARKER = "_SUCCESS"
 INPUT_SUFFIX = ".csv.gz"
 STATUS_TEXT = "status.txt"
 STATUS_JSON = "status.json"
 ERRORS_CSV = "errors.csv"
+_STATUS_FILES = (STATUS_TEXT, STATUS_JSON, ERRORS_CSV)
 _FOLDER = re.compile(r"dt=([0-9]{8})")
 
 
@@ -156,9 +158,16 @@ def kind_of(name: str, size_bytes: int) -> ObjectKind:
     return ObjectKind.UNSUPPORTED
 
 
-def archived_name(name: str) -> str:
-    """Name of an object in the archive folder; one that has the name of a status file makes way for it."""
-    return f"{name}.received" if name in {STATUS_TEXT, STATUS_JSON, ERRORS_CSV} else name
+def archived_names(names: Iterable[str]) -> dict[str, str]:
+    """Each object's name in the archive folder; one that has the name of a status file makes way for it."""
+    every = list(names)
+    taken, archived = {*every, *_STATUS_FILES}, {name: name for name in every}
+    for name in every:
+        if name in _STATUS_FILES:
+            candidates = (f"{name}.received{end}" for end in chain([""], (f".{n}" for n in count(2))))
+            archived[name] = next(candidate for candidate in candidates if candidate not in taken)
+            taken.add(archived[name])
+    return archived
 
 
 def survey(zone: DropZone, objects: Iterable[StoredObject]) -> Survey:

@@ -74,7 +74,8 @@ class SettingsError(PermanentError):
             source: the settings file or block document, where known.
         """
         place = ": ".join(part for part in (source, field) if part)
-        super().__init__(f"{place}: {problem}." if place else f"{problem}.")
+        end = "" if problem.endswith("?") else "."
+        super().__init__(f"{place}: {problem}{end}" if place else f"{problem}{end}")
         self.field, self.problem, self.source = field, problem, source
 
 

@@ -66,7 +66,12 @@ class FeedReport:
         """Message of the run's state."""
         if self.skipped:
             return "Another run is importing this feed."
-        return "; ".join([*self._deliveries(), *self._left_alone(), *self.unreceived])
+        return "; ".join([*self._deliveries(), *self.remarks])
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What else a person should know: what was left alone and why, callbacks that were not received."""
+        return (*self._left_alone(), *self.unreceived)
 
     def _deliveries(self) -> Iterator[str]:
         if not self.deliveries:

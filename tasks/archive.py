@@ -1,12 +1,13 @@
 """Verbs: bring a decided delivery to `processed/`, each step harmless when repeated (rules P1 to P5)."""
 
+import hashlib
 import logging
 
 from blocks.connections import Connections, HeldLease
 from blocks.ledger import Decision
-from blocks.spool import Spool
+from blocks.spool import spooled_copies
 from schemas.delivery import Delivery, DeliveryFile, Stage
-from schemas.drop_zone import ERRORS_CSV, MARKER, STATUS_JSON, STATUS_TEXT, ObjectKind, archived_name
+from schemas.drop_zone import ERRORS_CSV, MARKER, STATUS_JSON, STATUS_TEXT, ObjectKind, archived_names
 from schemas.errors import ObjectChanged
 from tasks.verb import verb
 
@@ -38,10 +39,11 @@ def archive(feed: Connections, held: HeldLease, delivery: Delivery, decision: De
         LeaseLost: another run has taken over.
     """
     zone, folder = feed.drop_zone, feed.settings.zone.processed_folder(delivery.day)
+    names = archived_names(file.name for file in delivery.files)
     for file in delivery.files:
         held.keep()
         if file.kind in _ARCHIVED:
-            _archive_file(feed, delivery, file, f"{folder}/{archived_name(file.name)}")
+            _archive_file(feed, delivery, file, f"{folder}/{names[file.name]}")
     zone.put(f"{folder}/{STATUS_JSON}", decision.status_json, content_type="application/json")
     if decision.errors_csv is not None:
         zone.put(f"{folder}/{ERRORS_CSV}", decision.errors_csv, content_type="text/csv; charset=utf-8")
@@ -55,11 +57,14 @@ def _archive_file(feed: Connections, delivery: Delivery, file: DeliveryFile, tar
     try:
         feed.drop_zone.copy(file.stored, target_key)
     except ObjectChanged:
-        path = Spool.of(delivery.id).stored(delivery.files.index(file))
-        if not path.exists():
-            _log.warning("%s was replaced after it was imported and is not archived", file.stored.key)
-            return
-        feed.drop_zone.put(target_key, path, content_type="application/gzip")
+        sha256 = feed.ledger.file_outcomes(delivery)[file.name].sha256 if file.kind is ObjectKind.INPUT else ""
+        for path in spooled_copies(delivery.id, delivery.files.index(file)):
+            with path.open("rb") as content:
+                is_imported = hashlib.file_digest(content, "sha256").hexdigest() == sha256
+            if is_imported:
+                feed.drop_zone.put(target_key, path, content_type="application/gzip")
+                return
+        _log.warning("%s was replaced after it was imported and is not archived", file.stored.key)
 
 
 def _archive_marker(feed: Connections, delivery: Delivery, target_key: str) -> None:

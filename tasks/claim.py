@@ -2,7 +2,7 @@
 
 from blocks.connections import Connections, HeldLease
 from blocks.ledger import Decision
-from blocks.spool import Spool
+from blocks.spool import remove_spools
 from schemas.delivery import Delivery, DeliveryFile
 from schemas.drop_zone import Folder
 from schemas.report import DeliveryReport
@@ -25,11 +25,13 @@ def claim(feed: Connections, held: HeldLease, folder: Folder) -> Delivery | None
 
 
 @verb("adopt", "dt={delivery.day}/{file.name}")
-def adopt(feed: Connections, held: HeldLease, delivery: Delivery, file: DeliveryFile) -> DeliveryFile | None:
+def adopt(feed: Connections, held: HeldLease, delivery: Delivery, file: DeliveryFile) -> Delivery | None:
     """Look again at a file that changed before it was loaded, and claim what is there now.
 
+    A newer marker speaks for the newer file: left behind, it would make whatever comes next look ready.
+
     Returns:
-        The new version; None where the file is gone.
+        The delivery with the new version; None where the file is gone.
 
     Raises:
         DropZoneBusy, AccessRefused: it cannot be looked at now.
@@ -38,8 +40,10 @@ def adopt(feed: Connections, held: HeldLease, delivery: Delivery, file: Delivery
     newer = feed.drop_zone.head(file.stored.key)
     if newer is None:
         return None
-    feed.ledger.adopt(held.lease, delivery, file.name, newer)
-    return DeliveryFile(file.name, file.kind, newer)
+    marker = feed.drop_zone.head(delivery.marker.stored.key)
+    if marker is not None:
+        feed.ledger.adopt(held.lease, delivery, delivery.marker.name, marker)
+    return feed.ledger.adopt(held.lease, delivery, file.name, newer)
 
 
 @verb("abandon", "dt={delivery.day}")
@@ -50,7 +54,7 @@ def abandon(feed: Connections, held: HeldLease, delivery: Delivery) -> None:
         LeaseLost: another run has taken over.
     """
     feed.ledger.abandon(held.lease, delivery)
-    Spool.of(delivery.id).remove()
+    remove_spools(delivery.id)
 
 
 @verb("finish", "dt={delivery.day}")
@@ -62,7 +66,7 @@ def finish(feed: Connections, held: HeldLease, delivery: Delivery, decision: Dec
         LeaseLost: another run has taken over.
     """
     feed.ledger.finish(held.lease, delivery)
-    Spool.of(delivery.id).remove()
+    remove_spools(delivery.id)
     zone, loaded = feed.settings.zone, feed.ledger.file_outcomes(delivery).values()
     return DeliveryReport(
         delivery=delivery,

@@ -28,7 +28,7 @@ def read_file(feed: Connections, held: HeldLease, delivery: Delivery, file: Deli
         DropZoneBusy, AccessRefused: it cannot be read now.
         LeaseLost: another run has taken over.
     """
-    spool, position = Spool.of(delivery.id), delivery.files.index(file)
+    spool, position = Spool.of(delivery.id, held.lease.fence), delivery.files.index(file)
     path = spool.stored(position)
     sha256 = feed.drop_zone.download(file.stored, path, held.keep)
     return SpooledFile(file, path, spool.typed(position), sha256)

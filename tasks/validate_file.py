@@ -1,6 +1,9 @@
 """Verb: judge one file."""
 
+import os
+
 from blocks.connections import Connections, HeldLease
+from schemas.errors import DropZoneBusy
 from schemas.valid_file import ValidFile
 from schemas.validation import Rejection, validate
 from tasks.read_file import SpooledFile
@@ -12,8 +15,15 @@ def validate_file(feed: Connections, held: HeldLease, spooled: SpooledFile) -> V
     """Read a file once and find all of its faults (rules C, H, V, F).
 
     Raises:
+        DropZoneBusy: the spool cannot be written; worth another try.
         LeaseLost: another run has taken over.
     """
     settings = feed.settings
-    with spooled.path.open("rb") as source:
-        return validate(source, settings.attribute_catalogue, settings, spool=spooled.typed_path, progress=held.keep)
+    try:
+        with spooled.path.open("rb") as source:
+            catalogue = settings.attribute_catalogue
+            return validate(source, catalogue, settings, spool=spooled.typed_path, progress=held.keep)
+    except OSError as exc:
+        held.ledger.renew(held.lease)  # where another run has taken over, that is the news
+        reason = os.strerror(exc.errno) if exc.errno else type(exc).__name__
+        raise DropZoneBusy("write below", str(spooled.typed_path.parent), reason) from None

@@ -1,6 +1,8 @@
 """What the tests of several rooms need: a real S3 server, and an empty bucket for each test."""
 
+import atexit
 import os
+import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -15,6 +17,7 @@ settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 # Before Prefect is imported: a home of its own, and no word to anybody outside.
 os.environ["PREFECT_HOME"] = tempfile.mkdtemp(prefix="px-import-tests-prefect-")
+atexit.register(shutil.rmtree, os.environ["PREFECT_HOME"], ignore_errors=True)
 os.environ["DO_NOT_TRACK"] = "1"
 os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
 

@@ -136,7 +136,7 @@ WRONG = {
         {"status_endpoint": {"url": "http://example.com/x"}},
         "status_endpoint: ",
     ),
-    "a number for text": ({"bucket": 5}, "bucket: input should be a valid string."),
+    "a number for text": ({"bucket": 5}, "bucket: a text is wanted here; put the value in quotes"),
     "a negative limit": ({"limits": {"max_rows": -1}}, "limits.max_rows: input should be greater than 0."),
 }
 
@@ -163,7 +163,7 @@ def test_a_missing_setting_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("feed: [", "line 2: this is not valid YAML"),
+        ("feed: [", "line 2, column 1: this is not valid YAML"),
         ("- feed", "a settings file starts with a line like 'feed: users'"),
         ("", "a settings file starts with a line like 'feed: users'"),
     ],

@@ -300,3 +300,11 @@ def test_a_refused_date_format_is_drawn(capsys):
 def test_the_default_date_format_is_explained_where_none_is_given(capsys):
     assert main(["check", "--explain-date-format"]) == 0
     assert "2024-06-05T09:07:03+01:00 is read as 2024-06-05 08:07:03.000 UTC\n" in capsys.readouterr().out
+
+
+def test_a_ledger_that_is_not_there_yet_is_one_sentence_and_makes_no_file(tmp_path, capsys):
+    path = tmp_path / "users.yaml"
+    path.write_text(yaml.safe_dump({**SETTINGS, "authorization": {}, "store": f"sqlite:///{tmp_path}/px.db"}))
+    assert main(["deliveries", str(path)]) == 2
+    assert "px.db does not exist; nothing was imported there yet." in capsys.readouterr().err
+    assert not (tmp_path / "px.db").exists()

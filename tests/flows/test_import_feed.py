@@ -2,12 +2,15 @@
 
 import json
 import logging
+import time
 
 import pytest
 
+from blocks.import_settings import AttributeCatalogue
 from blocks.ledger import Ledger
 from blocks.s3_drop_zone import S3DropZone
 from blocks.sqlite_store import SqliteStore
+from deployments.cli import main
 from schemas.errors import DropZoneBusy
 from tests.flows.conftest import Feed
 
@@ -139,6 +142,7 @@ def test_other_objects_of_a_folder(feed: Feed):
         ".hidden": b"h",
         "users.csv": b"id\n1\n",
         "status.txt": b"mine",
+        "status.txt.received": b"too",
     }.items():
         feed.put(f"current/dt=20210228/{name}", body)
     feed.put("current/dt=20210228/nested/more.csv.gz", b"x")
@@ -148,11 +152,13 @@ def test_other_objects_of_a_folder(feed: Feed):
         "ERROR\n"
         "nested/more.csv.gz: Parsing Errors:[ Unsupported file: 'nested/more.csv.gz' (expected .csv.gz) ]\n"
         "status.txt: Parsing Errors:[ Unsupported file: 'status.txt' (expected .csv.gz) ]\n"
+        "status.txt.received: Parsing Errors:[ Unsupported file: 'status.txt.received' (expected .csv.gz) ]\n"
         "users.csv: Parsing Errors:[ Unsupported file: 'users.csv' (expected .csv.gz) ]\n"
         "users.csv.gz: 2 records were uploaded\n"
     )
     archived = feed.objects()
-    assert archived["processed/20210228/status.txt.received"] == b"mine"
+    assert archived["processed/20210228/status.txt.received"] == b"too"
+    assert archived["processed/20210228/status.txt.received.2"] == b"mine"
     assert archived["processed/20210228/_started_17"] == b"spark"
     assert archived["processed/20210228/nested/more.csv.gz"] == b"x"
     assert not [key for key in archived if key.startswith("current/")]
@@ -207,6 +213,18 @@ class TestTheBucketChangesMeanwhile:
         feed.drop("20210228", users_csv_gz=GOOD)
         newer = "id,email\n9,newer@example.com\n"
         before_first(monkeypatch, "download", lambda: feed.drop("20210228", marker=False, users_csv_gz=newer))
+        feed.report()
+        assert feed.rows("SELECT id FROM users") == [("9",)]
+        assert not [key for key in feed.objects() if key.startswith("current/")]
+
+    def test_a_newer_marker_goes_with_the_newer_file(self, feed: Feed, monkeypatch):
+        feed.drop("20210228", users_csv_gz=GOOD)
+
+        def deliver_again() -> None:
+            time.sleep(1.1)  # the marker's time is kept in whole seconds
+            feed.drop("20210228", users_csv_gz="id,email\n9,newer@example.com\n")
+
+        before_first(monkeypatch, "download", deliver_again)
         feed.report()
         assert feed.rows("SELECT id FROM users") == [("9",)]
         assert not [key for key in feed.objects() if key.startswith("current/")]
@@ -281,6 +299,46 @@ def test_a_tick_goes_on_where_trouble_stopped_the_one_before(
         "1 records were uploaded",
         "2 records were uploaded",
     ]
+
+
+@pytest.mark.rule("R5")
+def test_what_was_finished_before_the_trouble_is_reported(feed: Feed, no_retries, monkeypatch):
+    feed.drop("20210228", users_csv_gz=GOOD)
+    feed.drop("20210301", users_csv_gz=GOOD)
+    reported, probes, probe = [], [], S3DropZone.probe
+
+    async def noted(report) -> None:
+        reported.append(report)
+
+    def fails_at_the_second(self) -> None:
+        probes.append(self)
+        if len(probes) == 2:
+            raise DropZoneBusy("write below", "s3://test", "the test says so")
+        probe(self)
+
+    monkeypatch.setattr("flows.import_feed.report", noted)
+    monkeypatch.setattr(S3DropZone, "probe", fails_at_the_second)
+    assert feed.tick().is_failed()
+    assert [[each.delivery.day for each in report.deliveries] for report in reported] == [["20210228"]]
+
+
+@pytest.mark.rule("S8")
+def test_a_catalogue_may_be_a_block_document(feed: Feed):
+    AttributeCatalogue(entries=[{"apiName": "shoeSize", "type": "NUMBER"}]).save("shoes", overwrite=True)
+    feed.configure(catalogue="block:shoes")
+    feed.drop("20210228", users_csv_gz="id,shoeSize\n1,42.5\n")
+    assert feed.report().state == "Imported"
+    assert feed.rows("SELECT shoeSize FROM users") == [(42.5,)]
+
+
+@pytest.mark.rule("R5")
+def test_the_terminal_is_told_what_was_left_alone_too(feed: Feed, capsys):
+    feed.drop("20210228", users_csv_gz=GOOD)
+    feed.drop("20210301", marker=False, users_csv_gz=GOOD)
+    assert main(["run", str(feed.settings_file)]) == 0
+    assert capsys.readouterr().out == (
+        "users dt=20210228 SUCCESS 2 records were uploaded\nusers waiting: dt=20210301 (no _SUCCESS yet)\n"
+    )
 
 
 @pytest.mark.rule("N2")

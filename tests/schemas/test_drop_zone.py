@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from schemas.drop_zone import DropZone, Folder, ObjectKind, StoredObject, archived_name, kind_of, survey
+from schemas.drop_zone import DropZone, Folder, ObjectKind, StoredObject, archived_names, kind_of, survey
 
 ZONE = DropZone("bucket", "export/users")
 NOON = datetime(2021, 2, 28, 12, tzinfo=UTC)
@@ -222,4 +222,12 @@ def test_a_folder_sorts_its_objects_by_kind() -> None:
     ],
 )
 def test_what_has_the_name_of_a_status_file_makes_way(name: str, archived: str) -> None:
-    assert archived_name(name) == archived
+    assert archived_names([name]) == {name: archived}
+
+
+@pytest.mark.rule("P2")
+def test_names_in_the_archive_are_never_the_same() -> None:
+    names = ["status.txt", "status.txt.received", "status.txt.received.2", "errors.csv"]
+    archived = archived_names(names)
+    assert archived["status.txt"] == "status.txt.received.3"
+    assert len({*archived.values()}) == len(names)
