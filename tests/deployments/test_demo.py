@@ -155,7 +155,7 @@ def test_the_settings_hold_no_secret_and_serve_further_commands(
     assert cli.main(["check", str(files / "users-faulty.csv.gz"), "--settings", str(users)]) == 1
     assert cli.main(["check", str(files / "accounts.csv.gz"), "--settings", str(accounts)]) == 0
     assert cli.main(["deliveries", str(users), "--json"]) == 0
-    assert capsys.readouterr().out.count('"folder": "dt=20260302"') == 3
+    assert capsys.readouterr().out.count('"folder": "dt=20260302"') == 2
 
 
 def test_replaces_an_earlier_demo_and_nothing_else(played: Played) -> None:
