@@ -138,6 +138,8 @@ class SqliteStore:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the primary code; the upper bits say more exactly which
         if code == sqlite3.SQLITE_CANTOPEN and not self.path.parent.is_dir():
             return SettingsError("store", f"the folder {self.path.parent} does not exist; create it or name another")
+        if "no such table: import_" in str(error):
+            return SettingsError("store", f"{self.path} holds no ledger; nothing was imported there yet")
         if code in _BUSY:
             return StoreBusy(self.name, str(error))
         if code in _REFUSED:

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from blocks.ledger import Ledger
 from blocks.sqlite_store import SqliteStore
 from blocks.stores import open_store
 from schemas.catalogue import Attribute, AttributeType, Entity
@@ -462,6 +463,7 @@ def test_a_new_file_that_another_run_is_just_opening_is_waited_for(store: Sqlite
 
 
 def test_the_clock_is_the_databases_in_milliseconds(store: SqliteStore) -> None:
+    store.path.touch()
     with store.read() as reader:
         now = datetime.fromtimestamp(reader.now_ms() / 1000, UTC)
     assert abs(datetime.now(UTC) - now) < timedelta(seconds=5)
@@ -524,6 +526,7 @@ def a_folder(store: SqliteStore) -> None:
 
 
 def writing_refused(store: SqliteStore) -> None:
+    store.path.touch()
     with store.read() as reader:
         reader.execute("CREATE TABLE t (x)")
 
@@ -550,7 +553,20 @@ def test_a_fault_of_sqlite_becomes_a_sentence_with_its_cure(
         fault(store)
 
 
+def test_a_reader_makes_no_database(store: SqliteStore) -> None:
+    with pytest.raises(SettingsError, match="does not exist; nothing was imported there yet"), store.read():
+        pass
+    assert not store.path.exists()
+
+
+def test_a_database_without_a_ledger_is_said_to_be_one(store: SqliteStore) -> None:
+    store.path.touch()
+    with pytest.raises(SettingsError, match="holds no ledger; nothing was imported there yet"):
+        Ledger(store).deliveries()
+
+
 def test_a_mistake_of_ours_stays_what_it_is(store: SqliteStore) -> None:
+    store.path.touch()
     with pytest.raises(sqlite3.OperationalError, match="syntax"), store.read() as reader:
         reader.execute("SELEKT")
 
