@@ -51,7 +51,6 @@ class HeldLease:
 
     ledger: Ledger
     lease: Lease
-    seconds: float
     _renewed: float = field(default_factory=time.monotonic)
 
     def keep(self) -> None:
@@ -60,14 +59,13 @@ class HeldLease:
         Raises:
             LeaseLost: another run has taken over.
         """
-        if time.monotonic() - self._renewed > self.seconds / 5:
-            self.ledger.renew(self.lease, self.seconds)
+        if time.monotonic() - self._renewed > self.lease.seconds / 5:
+            self.ledger.renew(self.lease)
             self._renewed = time.monotonic()
 
 
 def take_lease(feed: Connections) -> HeldLease | None:
     """The feed's lease, or None while another run holds it."""
     owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:12]}"
-    seconds = feed.settings.lease_seconds
-    lease = feed.ledger.acquire(feed.settings.feed, owner, seconds)
-    return HeldLease(feed.ledger, lease, seconds) if lease else None
+    lease = feed.ledger.acquire(feed.settings.feed, owner, feed.settings.lease_seconds)
+    return HeldLease(feed.ledger, lease) if lease else None

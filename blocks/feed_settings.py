@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 
 from blocks.status_endpoint import StatusEndpoint
 from blocks.stores import open_store
-from schemas.catalogue import Catalogue, default_catalogue
+from schemas.catalogue import Catalogue, catalogue_of
 from schemas.drop_zone import DropZone
 from schemas.errors import SettingsError
 from schemas.settings import FileSettings, Strict
@@ -116,7 +116,7 @@ class ReadingSettings(FileSettings):
     def file_catalogue(self, folder: Path) -> Catalogue:
         """The catalogue of the file, or PX's default attributes."""
         entries = self.catalogue_entries(folder)
-        return Catalogue.parse(entries, source=self.catalogue) if entries else default_catalogue(self.entity)
+        return catalogue_of(entries, self.entity, self.catalogue)
 
 
 class SettingsFile(FeedSettings, ReadingSettings):

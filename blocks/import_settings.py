@@ -18,7 +18,7 @@ from pydantic import (
 )
 
 from blocks.feed_settings import BLOCK_REFERENCE, FeedSettings, SettingsFile, read_settings_file, settings_error
-from schemas.catalogue import Catalogue, Entity, default_catalogue
+from schemas.catalogue import Catalogue, Entity, catalogue_of
 from schemas.errors import SettingsError
 
 _B = TypeVar("_B", bound=Block)
@@ -160,7 +160,7 @@ class ImportSettings(FeedSettings, Block):
     def attribute_catalogue(self) -> Catalogue:
         """The catalogue as the validation reads it."""
         entries = self.catalogue.entries
-        return Catalogue.parse(entries) if entries else default_catalogue(self.entity)
+        return catalogue_of(entries, self.entity)
 
     @classmethod
     def from_file(cls, path: Path) -> Self:
@@ -225,7 +225,7 @@ def load_catalogue(reference: str, entity: Entity) -> Catalogue:
         SettingsError: there is no such document, or it is wrong.
     """
     entries = _load(AttributeCatalogue, reference.removeprefix(BLOCK_REFERENCE)).entries
-    return Catalogue.parse(entries, source=reference) if entries else default_catalogue(entity)
+    return catalogue_of(entries, entity, reference)
 
 
 def saved_feeds() -> list[str]:

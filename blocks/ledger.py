@@ -20,7 +20,7 @@ from schemas.delivery import Delivery, DeliveryFile, Move, Stage, delivery_id, m
 from schemas.drop_zone import Folder, StoredObject, kind_of
 from schemas.errors import CountsDisagree
 from schemas.issues import FaultPlace
-from schemas.outcome import FileOutcome, LoadCounts
+from schemas.outcome import FileOutcome, LoadCounts, verdict_of
 
 if TYPE_CHECKING:
     from schemas.valid_file import ValidFile
@@ -175,7 +175,7 @@ class Ledger(Leases, LedgerReader, Outbox):
         """
         row = {
             "id": delivery.id,
-            "verdict": "SUCCESS" if success else "ERROR",
+            "verdict": verdict_of(success),
             "status_txt": status_txt.decode(),
             "status_json": status_json.decode(),
             "errors_csv": None if errors_csv is None else errors_csv.decode(),

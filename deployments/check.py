@@ -29,7 +29,7 @@ from schemas.drop_zone import INPUT_SUFFIX
 from schemas.errors import SettingsError
 from schemas.gzip_stream import decompressed
 from schemas.issues import FaultPlace, Unreadable, one_line
-from schemas.outcome import FileOutcome, LoadCounts, errors_csv, file_json, message_of
+from schemas.outcome import FileOutcome, LoadCounts, errors_csv, file_json, message_of, verdict_of
 from schemas.settings import DEFAULT_DATE_FORMAT
 from schemas.valid_file import ValidFile
 from schemas.validation import Rejection, unsupported, validate
@@ -145,7 +145,7 @@ def check(files: list[str], given: Given, *, errors: Path | None, as_json: bool,
         checked = [_checked(file, settings, catalogue, Path(folder)) for file in files]
     outcomes = [each.outcome for each in checked]
     accepted = not any(outcome.issues for outcome in outcomes)
-    verdict = "SUCCESS" if accepted else "ERROR"
+    verdict = verdict_of(accepted)
     if errors:
         _write(errors, errors_csv(_named_places(checked), settings.limits.max_error_lines))
     if as_json:

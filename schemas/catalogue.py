@@ -8,6 +8,7 @@ from enum import StrEnum
 from functools import cache
 from importlib import resources
 from json import loads
+from typing import Any
 
 from schemas.errors import SettingsError
 from schemas.issues import one_line, shown
@@ -205,6 +206,15 @@ def folded(name: str) -> bytes:
 def default_catalogue_json(entity: Entity) -> str:
     """PX's default attributes of an entity in the exchange format, as shipped with this package."""
     return resources.files("schemas").joinpath(_shipped(entity)).read_text(encoding="utf-8")
+
+
+def catalogue_of(entries: list[Any], entity: Entity, source: str = "") -> Catalogue:
+    """The catalogue of such entries; PX's default attributes where there are none.
+
+    Raises:
+        SettingsError: see `Catalogue.parse`.
+    """
+    return Catalogue.parse(entries, source=source) if entries else default_catalogue(entity)
 
 
 @cache

@@ -82,7 +82,7 @@ class DeliveryOutcome:
     @property
     def verdict(self) -> str:
         """First line of the status file."""
-        return "SUCCESS" if self.success else "ERROR"
+        return verdict_of(self.success)
 
     @property
     def message(self) -> str:
@@ -115,6 +115,11 @@ class DeliveryOutcome:
         """Body of the POST to the status endpoint: exactly these three fields (rule N1)."""
         body = {"folder_path": processed_folder, "success": self.success, "message": self.message}
         return json.dumps(body, ensure_ascii=False).encode()
+
+
+def verdict_of(success: bool) -> str:
+    """The word of the status files (rule P3)."""
+    return "SUCCESS" if success else "ERROR"
 
 
 def message_of(files: Sequence[FileOutcome]) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from schemas.delivery import Delivery
 from schemas.drop_zone import Survey
 from schemas.issues import shown
+from schemas.outcome import verdict_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class DeliveryReport:
 
     def __str__(self) -> str:
         """One line for a terminal."""
-        verdict = "SUCCESS" if self.success else "ERROR"
+        verdict = verdict_of(self.success)
         return f"dt={self.delivery.day} {verdict} {'; '.join(self.message.splitlines())}"
 
 
@@ -98,7 +99,7 @@ class FeedReport:
         """The run's page in Prefect."""
         lines = [f"# {self.feed}: {self.state}", "", _plain(self.summary), ""]
         for report in self.deliveries:
-            verdict = "SUCCESS" if report.success else "ERROR"
+            verdict = verdict_of(report.success)
             lines += [f"## dt={report.delivery.day}: {verdict}", "", f"Archived in `{report.processed_folder}/`", ""]
             lines += ["| file | size in bytes |", "|---|---:|"]
             lines += [f"| {_plain(f.name)} | {f.stored.size_bytes:,} |" for f in report.delivery.files]
