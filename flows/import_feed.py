@@ -34,7 +34,7 @@ async def import_feed(settings: ImportSettings) -> State[FeedReport]:
     Args:
         settings: the feed, a block document.
     """
-    return await _told(_tick(settings))
+    return await _told(_immediate(settings))
 
 
 @flow(name="import-feed-file", flow_run_name="{settings_file}", persist_result=False)
@@ -44,52 +44,57 @@ async def import_feed_file(settings_file: str) -> State[FeedReport]:
     Args:
         settings_file: path of the feed's YAML file; its secrets never become parameters of the run.
     """
-    return await _told(_tick_of_file(Path(settings_file)))
+    return await _told(read_settings(Path(settings_file)))
 
 
-async def _tick_of_file(path: Path) -> State[FeedReport]:
-    return await _tick(await read_settings(path))
+async def _immediate(settings: ImportSettings) -> ImportSettings:
+    return settings
 
 
-async def _told(tick: Awaitable[State[FeedReport]]) -> State[FeedReport]:
-    """The tick's state; trouble in the world fails the run with its one sentence (rule R3)."""
+async def _told(settings: Awaitable[ImportSettings]) -> State[FeedReport]:
+    """The state of a tick's run, and its page; trouble in the world fails it with its one sentence (rule R3)."""
+    finished: list[DeliveryReport] = []
+    feed = ""
     try:
-        return await tick
+        given = await settings
+        feed = given.feed
+        result = await tick(given, finished)
     except ImporterError as exc:
+        if finished:
+            await report(FeedReport(feed, tuple(finished)))
         return Failed(message=str(exc), data=exc)
+    if result.deliveries or not result.skipped:  # the page of the run that holds the feed stays
+        await report(result)
+    return Completed(name=result.state, message=result.summary, data=result)
 
 
-async def _tick(settings: ImportSettings) -> State[FeedReport]:
+async def tick(settings: ImportSettings, finished: list[DeliveryReport]) -> FeedReport:
     """Finish what is unfinished, then import what is ready (rules D1, R1, R2).
 
     Trouble in the world ends the tick: later folders wait, for the dates of one feed are imported in order.
-    Faults in the data never do.
+    Faults in the data never do. Outside a flow run this needs no Prefect server, and nothing is tried twice.
+
+    Args:
+        settings: of the feed.
+        finished: grows with each delivery, so that trouble later on does not hide it.
+
+    Raises:
+        ImporterError: the world failed; the next tick goes on from there.
     """
     with closing(await connect(settings)) as feed:
         held = await take_lease(feed)
         if held is None:
-            return _ended(FeedReport(settings.feed, skipped=True))
-        finished: list[DeliveryReport] = []
+            return FeedReport(settings.feed, skipped=True)
         try:
-            result = await _import_all(feed, held, finished)
+            return await _import_all(feed, held, finished)
         except LeaseLost:
-            return _ended(FeedReport(settings.feed, skipped=True))
-        except ImporterError:
-            if finished:
-                await report(FeedReport(settings.feed, tuple(finished)))
-            raise
+            return FeedReport(settings.feed, tuple(finished), skipped=True)
         finally:
             await release_lease(held)
-    await report(result)
-    return _ended(result)
-
-
-def _ended(result: FeedReport) -> State[FeedReport]:
-    return Completed(name=result.state, message=result.summary, data=result)
 
 
 async def _import_all(feed: Connections, held: HeldLease, finished: list[DeliveryReport]) -> FeedReport:
-    """Import everything; `finished` grows with each delivery, so that trouble later on does not hide it."""
+    """Import everything, into `finished` delivery by delivery."""
     for delivery in await unfinished(feed):
         await _complete(feed, held, delivery, finished)
     unreceived = list(await notify(feed, held))

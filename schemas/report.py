@@ -33,6 +33,9 @@ class DeliveryReport:
         return f"dt={self.delivery.day} {verdict} {'; '.join(self.message.splitlines())}"
 
 
+_TAKEN = "Another run is importing this feed."
+
+
 @dataclass(frozen=True, slots=True)
 class FeedReport:
     """One tick of one feed.
@@ -43,7 +46,7 @@ class FeedReport:
         seen: what the listing of `current/` showed; None where the tick ended before it.
         known: days of ready folders that hold the very objects of a finished delivery, marker included.
         unreceived: a sentence for each callback that was not received.
-        skipped: another run holds the feed, so this one did nothing.
+        skipped: another run holds the feed, from the start or since it took over; this one did no more.
     """
 
     feed: str
@@ -56,23 +59,21 @@ class FeedReport:
     @property
     def state(self) -> str:
         """Name of the run's state."""
-        if self.skipped:
-            return "Skipped"
         if not self.deliveries:
-            return "NothingToDo"
+            return "Skipped" if self.skipped else "NothingToDo"
         return "Imported" if all(report.success for report in self.deliveries) else "Rejected"
 
     @property
     def summary(self) -> str:
         """Message of the run's state."""
-        if self.skipped:
-            return "Another run is importing this feed."
+        if self.skipped and not self.deliveries:
+            return _TAKEN
         return "; ".join([*self._deliveries(), *self.remarks])
 
     @property
     def remarks(self) -> tuple[str, ...]:
         """What else a person should know: what was left alone and why, callbacks that were not received."""
-        return (*self._left_alone(), *self.unreceived)
+        return (*self._left_alone(), *self.unreceived, *((_TAKEN,) if self.skipped else ()))
 
     def _deliveries(self) -> Iterator[str]:
         if not self.deliveries:

@@ -7,6 +7,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
+from prefect.context import FlowRunContext
 
 from schemas.errors import TransientError
 
@@ -26,6 +27,7 @@ def verb(name: str, about: str = "") -> Callable[[Callable[P, R]], Callable[P, A
 
     The work runs in a thread, so that the flow's heartbeat goes on; a `TransientError` is tried again
     with growing pauses; inputs and results are neither hashed nor stored: they hold records and credentials.
+    Outside a flow run the function is only called, once: there is no engine to show it to or to try it again.
 
     Args:
         name: of the task.
@@ -37,7 +39,7 @@ def verb(name: str, about: str = "") -> Callable[[Callable[P, R]], Callable[P, A
         async def run(*args: P.args, **kwargs: P.kwargs) -> R:
             return await asyncio.to_thread(function, *args, **kwargs)
 
-        return task(
+        as_task = task(
             name=name,
             task_run_name=f"{name} {about}".rstrip(),
             cache_policy=NO_CACHE,
@@ -46,5 +48,12 @@ def verb(name: str, about: str = "") -> Callable[[Callable[P, R]], Callable[P, A
             retry_delay_seconds=RETRY_DELAYS_SECONDS,
             retry_condition_fn=_is_transient,
         )(run)
+
+        @wraps(function)
+        async def call(*args: P.args, **kwargs: P.kwargs) -> R:
+            return await (as_task if FlowRunContext.get() else run)(*args, **kwargs)
+
+        call.task = as_task  # type: ignore[attr-defined]
+        return call
 
     return decorate

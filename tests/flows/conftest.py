@@ -124,8 +124,8 @@ class Feed:
 def no_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fail at once, as after the last try."""
     for each in vars(import_feed_module).values():
-        if isinstance(each, Task):
-            monkeypatch.setattr(each, "retries", 0)
+        if isinstance(task := getattr(each, "task", None), Task):
+            monkeypatch.setattr(task, "retries", 0)
 
 
 @pytest.fixture
