@@ -2,14 +2,14 @@
 
 The ledger writes its SQL once, in what SQLite and PostgreSQL both understand: `:name` parameters,
 `ON CONFLICT`, TEXT and BIGINT columns, times as milliseconds since 1970 in UTC. How records get
-into their tables is each database's own affair, behind `prepare` and `upsert`.
+into their tables is each database's own affair, behind `upsert`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 
-from schemas.catalogue import Attribute, Entity
+from schemas.catalogue import Entity
 from schemas.outcome import LoadCounts
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ Parameters = Mapping[str, str | int | None]
 
 
 class Reader(Protocol):
-    """A consistent view of the database: what is committed later does not show."""
+    """A view of the database; that of `Store.read` is consistent: what is committed later does not show."""
 
     def execute(self, sql: str, parameters: Parameters = ...) -> list[Row]:
         """Run one statement with `:name` parameters; its rows."""
@@ -30,28 +30,34 @@ class Reader(Protocol):
 
 
 class Transaction(Reader, Protocol):
-    """One transaction: all of it is kept or none."""
+    """One transaction: all of it is kept or none. It may see what others commit meanwhile."""
 
     def change(self, sql: str, parameters: Parameters = ...) -> int:
         """Run one statement that writes; how many rows it wrote."""
 
-    def prepare(self, entity: Entity, attributes: Sequence[Attribute]) -> None:
-        """Make the entity's tables, and a column for each attribute that has none yet (rule L4).
+    def lock_schema(self) -> None:
+        """Be the only one that makes or changes tables until the transaction ends; where they lie is made if need be.
 
         Raises:
-            StoreConflict: a column is there with another type, or the store cannot have such a column.
+            AccessRefused: the place is missing and may not be made.
         """
 
     def upsert(
         self, entity: Entity, valid: "ValidFile", *, clear_blanks: bool, progress: Callable[[], None]
     ) -> LoadCounts:
-        """Write the file's records and their products; the tables must be prepared (rules L2, K3, V1, V8).
+        """Write the file's records and their products (rules L2, K3, V1, V8).
+
+        Tables that are missing are made, and a column for each attribute that has none yet (rule L4).
 
         Args:
             entity: decides the tables.
             valid: the file.
             clear_blanks: whether a blank cell empties the attribute instead of leaving it as it is.
             progress: called after each batch of rows; what it raises ends the load.
+
+        Raises:
+            StoreConflict: a column is there with another type, or the store cannot have such a column.
+            AccessRefused: a table is missing and may not be made.
         """
 
 
@@ -61,6 +67,13 @@ class Store(Protocol):
     @property
     def name(self) -> str:
         """For sentences; holds no password."""
+
+    @property
+    def shared(self) -> bool:
+        """Whether others may write while a transaction is open; else they wait for its end."""
+
+    def has(self, table: str) -> bool:
+        """Whether there is such a table. Raises like `transaction`, but not where there is no database yet."""
 
     def transaction(self) -> AbstractContextManager[Transaction]:
         """Commit at the end of the block, roll back where an exception leaves it.

@@ -45,7 +45,10 @@ class FeedSettings(FileSettings):
         "", title="Server-side encryption", description="Asked for on every write: AES256, aws:kms or aws:kms:dsse."
     )
     kms_key_id: str = Field("", title="KMS key id", description="Key for aws:kms; empty: the bucket's default key.")
-    store: SecretStr = Field(title="Store", description="Where records go, like sqlite:////var/lib/px/px.db.")
+    store: SecretStr = Field(
+        title="Store",
+        description="Where records go, like sqlite:////var/lib/px/px.db or postgresql://user:password@host/database?schema=px.",
+    )
     status_endpoint: StatusEndpoint = Field(
         default_factory=StatusEndpoint, title="Status endpoint", description="Who is told when a delivery is done."
     )

@@ -102,6 +102,11 @@ class Ledger(Leases, LedgerReader, Outbox):
             if outcome.name not in outcomes_of(tx, delivery.id):
                 _judge(tx, delivery, outcome, places)
 
+    @property
+    def shared(self) -> bool:
+        """Whether other runs may write to the ledger while a load goes on."""
+        return self._store.shared
+
     def load(
         self,
         lease: Lease,
@@ -126,8 +131,8 @@ class Ledger(Leases, LedgerReader, Outbox):
             size_bytes: as stored.
             sha256: of the stored bytes.
             clear_blanks: whether a blank cell empties the attribute (rule V1).
-            progress: called now and then; what it raises undoes the load. It must not call the ledger,
-                which waits for this transaction.
+            progress: called now and then; what it raises undoes the load. It may write to the ledger only
+                where the store is `shared`: elsewhere the ledger waits for this transaction.
 
         Returns:
             What became of the file; where it was judged before, what became of it then.
@@ -137,17 +142,17 @@ class Ledger(Leases, LedgerReader, Outbox):
             StoreConflict: the tables do not fit the attributes; nothing was loaded.
             LeaseLost: another run has taken over; nothing was loaded.
         """
-        with self._store.transaction() as tx:
-            # Only looked at here: a row locked for as long as a load takes would hold up whoever takes over.
-            confirm(tx, lease)
-            if judged := outcomes_of(tx, delivery.id).get(name):
+        # Only looked at, and in a view of its own: what is locked for as long as a load takes holds up its successor.
+        with self._store.read() as reader:
+            confirm(reader, lease)
+            if judged := outcomes_of(reader, delivery.id).get(name):
                 return judged
-            tx.prepare(entity, valid.attributes)
+        with self._store.transaction() as tx:
             counts = tx.upsert(entity, valid, clear_blanks=clear_blanks, progress=progress)
             _reconcile(name, valid, counts)
+            hold(tx, lease)
             outcome = FileOutcome(name, size_bytes, sha256, valid.rows, counts, ())
             _judge(tx, delivery, outcome, [])
-            hold(tx, lease)
         return outcome
 
     def decide(

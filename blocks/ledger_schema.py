@@ -18,7 +18,9 @@ Times are milliseconds since 1970 in UTC, by the database's clock; those of stor
 Not here: settings, credentials, any cell of any file.
 """
 
-from blocks.database import Store
+from collections.abc import Sequence
+
+from blocks.database import Reader, Store
 from schemas.errors import StoreConflict
 
 _FIRST = (
@@ -108,20 +110,29 @@ VERSIONS = (_FIRST,)
 
 
 def migrate(store: Store) -> None:
-    """Make the ledger's tables, or bring older ones up to date; does nothing where they are.
+    """Make the ledger's tables, or bring older ones up to date; where they are, this only reads.
 
     Raises:
         StoreConflict: the tables were made by a newer version of this program.
     """
+    if store.has("import_schema"):
+        with store.read() as reader:
+            if not _missing(reader, store.name):
+                return
     with store.transaction() as tx:
+        tx.lock_schema()
         tx.execute("CREATE TABLE IF NOT EXISTS import_schema (version BIGINT NOT NULL)")
-        [(version,)] = tx.execute("SELECT coalesce(max(version), 0) FROM import_schema")
-        if version > len(VERSIONS):
-            problem = f"the ledger's tables are of version {version}, this program knows {len(VERSIONS)}"
-            raise StoreConflict(store.name, problem, "update this program")
-        for statements in VERSIONS[version:]:
+        for statements in _missing(tx, store.name):
             for sql in statements:
                 tx.execute(sql)
-        if version < len(VERSIONS):
-            tx.execute("DELETE FROM import_schema")
-            tx.execute("INSERT INTO import_schema (version) VALUES (:version)", {"version": len(VERSIONS)})
+        tx.execute("DELETE FROM import_schema")
+        tx.execute("INSERT INTO import_schema (version) VALUES (:version)", {"version": len(VERSIONS)})
+
+
+def _missing(reader: Reader, store: str) -> Sequence[Sequence[str]]:
+    """The versions that the tables do not have yet."""
+    [(version,)] = reader.execute("SELECT coalesce(max(version), 0) FROM import_schema")
+    if version > len(VERSIONS):
+        problem = f"the ledger's tables are of version {version}, this program knows {len(VERSIONS)}"
+        raise StoreConflict(store, problem, "update this program")
+    return VERSIONS[version:]

@@ -33,28 +33,6 @@ _TYPES = {
 _MERGED = "merged_rows"  # a temporary table
 
 
-def prepare(connection: sqlite3.Connection, entity: Entity, attributes: Sequence[Attribute]) -> None:
-    """Make the entity's tables, and a column for each attribute that has none yet (rule L4).
-
-    Raises:
-        StoreConflict: a column has another type, or SQLite cannot have these columns together.
-    """
-    table, owner = _TABLES[entity], f"{entity.value}_id"
-    connection.execute(f"CREATE TABLE IF NOT EXISTS {table} (id TEXT NOT NULL PRIMARY KEY)")
-    connection.execute(
-        f"CREATE TABLE IF NOT EXISTS {entity.value}_products ({owner} TEXT NOT NULL, product_key TEXT NOT NULL, "
-        f"PRIMARY KEY ({owner}, product_key)) WITHOUT ROWID"
-    )
-    columns = _columns(connection, table)
-    missing = [attribute for attribute in attributes if attribute.api_name not in columns]
-    _refuse_conflicts(table, columns, attributes)
-    most = connection.getlimit(sqlite3.SQLITE_LIMIT_COLUMN)
-    if len(columns) + len(missing) > most:
-        raise StoreConflict(table, f"SQLite holds {most} columns at most", "disable attributes in the catalogue")
-    for attribute in missing:
-        connection.execute(f"ALTER TABLE {table} ADD COLUMN {_declared(attribute)}")
-
-
 def upsert(
     connection: sqlite3.Connection,
     entity: Entity,
@@ -68,6 +46,7 @@ def upsert(
     An id that stands on several rows must count once and keep its last values (rule V8): such rows are first
     merged in file order in a table aside, by the same statement, and go on from there as one.
     """
+    _prepare(connection, entity, valid.attributes)
     table, names = _TABLES[entity], [attribute.api_name for attribute in valid.attributes]
     row = f"VALUES ({', '.join('?' * len(names))})"
     into_table = _upsert_sql(table, names, row, clear_blanks=clear_blanks)
@@ -96,6 +75,28 @@ def upsert(
         unchanged=records + distinct - written,
         repeated=aside - distinct,
     )
+
+
+def _prepare(connection: sqlite3.Connection, entity: Entity, attributes: Sequence[Attribute]) -> None:
+    """Make the entity's tables, and a column for each attribute that has none yet (rule L4).
+
+    Raises:
+        StoreConflict: a column has another type, or SQLite cannot have these columns together.
+    """
+    table, owner = _TABLES[entity], f"{entity.value}_id"
+    connection.execute(f"CREATE TABLE IF NOT EXISTS {table} (id TEXT NOT NULL PRIMARY KEY)")
+    connection.execute(
+        f"CREATE TABLE IF NOT EXISTS {entity.value}_products ({owner} TEXT NOT NULL, product_key TEXT NOT NULL, "
+        f"PRIMARY KEY ({owner}, product_key)) WITHOUT ROWID"
+    )
+    columns = _columns(connection, table)
+    missing = [attribute for attribute in attributes if attribute.api_name not in columns]
+    _refuse_conflicts(table, columns, attributes)
+    most = connection.getlimit(sqlite3.SQLITE_LIMIT_COLUMN)
+    if len(columns) + len(missing) > most:
+        raise StoreConflict(table, f"SQLite holds {most} columns at most", "disable attributes in the catalogue")
+    for attribute in missing:
+        connection.execute(f"ALTER TABLE {table} ADD COLUMN {_declared(attribute)}")
 
 
 def _upsert_sql(table: str, names: Sequence[str], source: str, *, clear_blanks: bool) -> str:

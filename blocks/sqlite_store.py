@@ -2,7 +2,7 @@
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from blocks import record_tables
 from blocks.database import Parameters, Row
-from schemas.catalogue import Attribute, Entity
+from schemas.catalogue import Entity
 from schemas.errors import AccessRefused, ImporterError, SettingsError, StoreBusy, StoreConflict
 from schemas.outcome import LoadCounts
 
@@ -56,9 +56,8 @@ class SqliteTransaction:
         [(now,)] = self.execute("SELECT CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER)")
         return int(now)
 
-    def prepare(self, entity: Entity, attributes: Sequence[Attribute]) -> None:
-        """See `Transaction`."""
-        record_tables.prepare(self.connection, entity, attributes)
+    def lock_schema(self) -> None:
+        """See `Transaction`; there is no other transaction that writes."""
 
     def upsert(
         self, entity: Entity, valid: "ValidFile", *, clear_blanks: bool, progress: Callable[[], None]
@@ -83,6 +82,19 @@ class SqliteStore:
     def name(self) -> str:
         """See `Store`."""
         return str(self.path)
+
+    @property
+    def shared(self) -> bool:
+        """See `Store`."""
+        return False
+
+    def has(self, table: str) -> bool:
+        """See `Store`."""
+        if not self.path.exists():
+            return False
+        with self.read() as reader:
+            sql = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = :name"
+            return bool(reader.execute(sql, {"name": table}))
 
     @contextmanager
     def transaction(self) -> Iterator[SqliteTransaction]:

@@ -26,6 +26,8 @@ def load_file(
 ) -> FileOutcome:
     """Upsert the records and write the ledger's line in one transaction (rules L2, L3).
 
+    Where others may write meanwhile the lease is kept alive; elsewhere nobody can take it over before the end.
+
     Raises:
         StoreBusy, CountsDisagree: nothing was loaded; worth another try.
         StoreConflict: the store's tables contradict the catalogue.
@@ -40,7 +42,12 @@ def load_file(
         size_bytes=spooled.file.stored.size_bytes,
         sha256=spooled.sha256,
         clear_blanks=feed.settings.blank_cells is BlankCells.CLEAR,
+        progress=held.keep if feed.ledger.shared else _nothing,
     )
+
+
+def _nothing() -> None:
+    pass
 
 
 @verb("reject file", "dt={delivery.day}/{file.name}")

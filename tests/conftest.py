@@ -21,6 +21,7 @@ atexit.register(shutil.rmtree, os.environ["PREFECT_HOME"], ignore_errors=True)
 os.environ["DO_NOT_TRACK"] = "1"
 os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
 
+from deployments.local_postgres import LocalPostgres  # noqa: E402 -- only now
 from deployments.local_s3 import LocalS3  # noqa: E402 -- only now
 
 
@@ -35,3 +36,15 @@ def bucket(local_s3: LocalS3) -> str:
     name = f"test-{uuid.uuid4().hex[:12]}"
     local_s3.create_bucket(name)
     return name
+
+
+@pytest.fixture(scope="session")
+def local_postgres() -> Iterator[LocalPostgres]:
+    with LocalPostgres() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_url(local_postgres: LocalPostgres) -> str:
+    """Of a store in a schema that nobody has used."""
+    return f"{local_postgres.url}?schema=test_{uuid.uuid4().hex[:12]}"

@@ -1,14 +1,16 @@
-"""A store in a file of its own for each test, and files that passed validation."""
+"""An empty store for each test, and files that passed validation."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import pyarrow as pa
 import pytest
 
-from blocks.sqlite_store import SqliteStore
-from schemas.catalogue import Attribute, AttributeType
+from blocks.database import Store
+from blocks.stores import open_store
+from schemas.catalogue import Attribute, AttributeType, Entity
+from schemas.outcome import LoadCounts
 from schemas.product_key import ProductKey
 from schemas.repeated_ids import IdHashes
 from schemas.valid_file import ARROW_TYPES, PRODUCT_KEY, ValidFile
@@ -22,10 +24,13 @@ TYPES = {
 }
 
 
+Rows = Sequence[Mapping[str, Any]]
+
+
 class MakeFile(Protocol):
     def __call__(
         self,
-        rows: Sequence[Mapping[str, Any]],
+        rows: Rows,
         *,
         types: Mapping[str, AttributeType] = TYPES,
         batch_rows: int = 2,
@@ -35,7 +40,7 @@ class MakeFile(Protocol):
 
 def write_valid_file(
     folder: Path,
-    rows: Sequence[Mapping[str, Any]],
+    rows: Rows,
     *,
     types: Mapping[str, AttributeType] = TYPES,
     batch_rows: int = 2,
@@ -58,17 +63,55 @@ def write_valid_file(
     return ValidFile(path, attributes, ProductKey.parse(product) if product else None, len(rows), repeated, ids)
 
 
+def nothing() -> None:
+    pass
+
+
+def load(
+    store: Store,
+    valid: ValidFile,
+    *,
+    entity: Entity = Entity.USER,
+    clear_blanks: bool = False,
+    progress: Callable[[], None] = nothing,
+) -> LoadCounts:
+    with store.transaction() as tx:
+        return tx.upsert(entity, valid, clear_blanks=clear_blanks, progress=progress)
+
+
+def look(store: Store, sql: str) -> list[tuple[Any, ...]]:
+    with store.read() as reader:
+        return reader.execute(sql)
+
+
+def records(store: Store, columns: str = "id, name, score") -> list[tuple[Any, ...]]:
+    return look(store, f"SELECT {columns} FROM users ORDER BY id")
+
+
+def products(store: Store) -> list[tuple[Any, ...]]:
+    return look(store, "SELECT user_id, product_key FROM user_products ORDER BY user_id, product_key")
+
+
 @pytest.fixture
 def make_file(tmp_path: Path) -> MakeFile:
     folder = tmp_path / "spool"
     folder.mkdir()
 
-    def make(rows: Sequence[Mapping[str, Any]], **how: Any) -> ValidFile:
+    def make(rows: Rows, **how: Any) -> ValidFile:
         return write_valid_file(folder, rows, **how)
 
     return make
 
 
+@pytest.fixture(params=["sqlite", "postgres"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Of an empty store, one of each kind in turn."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/px.db"
+    url: str = request.getfixturevalue("postgres_url")
+    return url
+
+
 @pytest.fixture
-def store(tmp_path: Path) -> SqliteStore:
-    return SqliteStore(tmp_path / "px.db", patience_seconds=30)
+def store(store_url: str) -> Store:
+    return open_store(store_url)

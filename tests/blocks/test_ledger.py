@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+from blocks.database import Store
 from blocks.ledger import Decision, Lease, Ledger
 from blocks.ledger_schema import VERSIONS
 from blocks.sqlite_store import SqliteStore
+from blocks.stores import open_store
 from schemas.catalogue import AttributeType, Entity
 from schemas.delivery import Delivery, DeliveryFile, Move, Stage, delivery_id, manifest
 from schemas.drop_zone import Folder, ObjectKind, StoredObject
@@ -41,7 +43,7 @@ def folder(*objects: StoredObject, day: str = "20211225") -> Folder:
 
 
 @pytest.fixture
-def ledger(store: SqliteStore) -> Ledger:
+def ledger(store: Store) -> Ledger:
     ledger = Ledger(store)
     ledger.migrate()
     return ledger
@@ -88,14 +90,17 @@ def decide(ledger: Ledger, lease: Lease, delivery: Delivery, **how: Any) -> None
     ledger.decide(lease, delivery, **what)
 
 
-def everything(store: SqliteStore) -> dict[str, list[tuple[Any, ...]]]:
+def everything(store: Store) -> dict[str, list[tuple[Any, ...]]]:
     """Every row of every table."""
+    tables = "SELECT table_name FROM information_schema.tables WHERE table_schema = current_schema()"
+    if isinstance(store, SqliteStore):
+        tables = "SELECT name FROM sqlite_master WHERE type = 'table'"
     with store.read() as reader:
-        tables = reader.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
-        return {name: reader.execute(f'SELECT * FROM "{name}"') for (name,) in tables}
+        names = sorted(name for (name,) in reader.execute(tables))
+        return {name: sorted(reader.execute(f'SELECT * FROM "{name}"'), key=repr) for name in names}
 
 
-def count(store: SqliteStore, table: str, condition: str = "1 = 1") -> int:
+def count(store: Store, table: str, condition: str = "1 = 1") -> int:
     with store.read() as reader:
         [(found,)] = reader.execute(f"SELECT count(*) FROM {table} WHERE {condition}")
     return int(found)
@@ -120,14 +125,14 @@ PLACES = [
 # --- tables -----------------------------------------------------------------------------------------------------------
 
 
-def test_the_tables_are_made_once(store: SqliteStore, ledger: Ledger, delivery: Delivery) -> None:
+def test_the_tables_are_made_once(store: Store, ledger: Ledger, delivery: Delivery) -> None:
     before = everything(store)
     ledger.migrate()
     assert everything(store) == before
     assert before["import_schema"] == [(len(VERSIONS),)]
 
 
-def test_tables_of_a_newer_version_are_left_alone(store: SqliteStore, ledger: Ledger) -> None:
+def test_tables_of_a_newer_version_are_left_alone(store: Store, ledger: Ledger) -> None:
     with store.transaction() as tx:
         tx.execute("UPDATE import_schema SET version = 99")
     with pytest.raises(StoreConflict, match=r"version 99.*update this program"):
@@ -135,7 +140,7 @@ def test_tables_of_a_newer_version_are_left_alone(store: SqliteStore, ledger: Le
 
 
 @pytest.mark.rule("R2")
-def test_many_runs_may_open_a_new_file_at_once(store: SqliteStore) -> None:
+def test_many_runs_may_open_a_new_file_at_once(store: Store) -> None:
     def start(run: int) -> bool:
         ledger = Ledger(store)
         ledger.migrate()
@@ -143,6 +148,32 @@ def test_many_runs_may_open_a_new_file_at_once(store: SqliteStore) -> None:
 
     with ThreadPoolExecutor(8) as pool:
         assert sorted(pool.map(start, range(8))) == [False] * 7 + [True]
+
+
+def make_tables(url: str, ready: Any) -> None:
+    """Runs in a process of its own."""
+    ledger = Ledger(open_store(url))
+    ready.wait()
+    ledger.migrate()
+
+
+@pytest.mark.rule("R2")
+def test_two_processes_may_make_the_tables_at_once(store_url: str) -> None:
+    spawn = multiprocessing.get_context("spawn")
+    ready = spawn.Barrier(2)
+    processes = [spawn.Process(target=make_tables, args=(store_url, ready)) for _ in range(2)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0, 0]
+    assert count(open_store(store_url), "import_schema") == 1
+
+
+def test_where_the_tables_are_nothing_is_written(store: Store, ledger: Ledger) -> None:
+    with store.transaction() as tx:
+        tx.lock_schema()
+        ledger.migrate()
 
 
 # --- leases -----------------------------------------------------------------------------------------------------------
@@ -238,7 +269,7 @@ BEFORE: Mapping[str, tuple[Stage, ...]] = {
 @pytest.mark.parametrize("verb", WRITES)
 @pytest.mark.parametrize("lost", [True, False], ids=["zombie", "owner"])
 def test_a_run_that_lost_its_lease_writes_nothing(
-    store: SqliteStore, ledger: Ledger, lease: Lease, delivery: Delivery, valid: ValidFile, verb: str, lost: bool
+    store: Store, ledger: Ledger, lease: Lease, delivery: Delivery, valid: ValidFile, verb: str, lost: bool
 ) -> None:
     for stage in BEFORE.get(verb, ()):
         decide(ledger, lease, delivery) if stage is Stage.DECIDED else ledger.advance(lease, delivery, stage)
@@ -289,15 +320,13 @@ def test_a_claim_keeps_the_folder_as_it_was_listed(ledger: Ledger, lease: Lease,
 
 
 @pytest.mark.rule("D6")
-def test_a_claim_made_twice_is_one_claim(store: SqliteStore, ledger: Ledger, lease: Lease, delivery: Delivery) -> None:
+def test_a_claim_made_twice_is_one_claim(store: Store, ledger: Ledger, lease: Lease, delivery: Delivery) -> None:
     assert ledger.claim(lease, Entity.USER, folder()) == delivery
     assert count(store, "import_files") == 3
 
 
 @pytest.mark.rule("R1")
-def test_a_folder_has_one_open_delivery_at_most(
-    store: SqliteStore, ledger: Ledger, lease: Lease, delivery: Delivery
-) -> None:
+def test_a_folder_has_one_open_delivery_at_most(store: Store, ledger: Ledger, lease: Lease, delivery: Delivery) -> None:
     newer = folder(stored("_SUCCESS", "e9", 0), stored(USERS, "e9"))
     assert ledger.claim(lease, Entity.USER, newer) is None
     assert ledger.open_deliveries(FEED) == [delivery]
@@ -321,7 +350,7 @@ def test_open_deliveries_come_oldest_day_first(ledger: Ledger, lease: Lease) -> 
 
 
 def test_a_claim_of_which_nothing_was_loaded_can_be_forgotten(
-    store: SqliteStore, ledger: Ledger, lease: Lease, delivery: Delivery
+    store: Store, ledger: Ledger, lease: Lease, delivery: Delivery
 ) -> None:
     ledger.reject(lease, delivery, REJECTED, PLACES)
     assert ledger.abandon(lease, delivery)
@@ -363,7 +392,7 @@ def test_a_file_that_changed_after_its_load_stays_as_it_was_loaded(
 @pytest.mark.rule("L2")
 @pytest.mark.rule("L3")
 def test_a_load_writes_the_records_and_its_line(
-    store: SqliteStore, ledger: Ledger, lease: Lease, delivery: Delivery, valid: ValidFile
+    store: Store, ledger: Ledger, lease: Lease, delivery: Delivery, valid: ValidFile
 ) -> None:
     outcome = load(ledger, lease, delivery, valid)
     assert outcome == FileOutcome(USERS, 10, "ab12", 3, LoadCounts(created=2, repeated=1), ())
@@ -375,7 +404,7 @@ def test_a_load_writes_the_records_and_its_line(
 
 @pytest.mark.rule("L2")
 def test_a_file_is_loaded_once(
-    store: SqliteStore, ledger: Ledger, lease: Lease, delivery: Delivery, valid: ValidFile, make_file: MakeFile
+    store: Store, ledger: Ledger, lease: Lease, delivery: Delivery, valid: ValidFile, make_file: MakeFile
 ) -> None:
     first = load(ledger, lease, delivery, valid)
     before = everything(store)["users"]
@@ -385,7 +414,7 @@ def test_a_file_is_loaded_once(
 
 @pytest.mark.rule("L2")
 def test_a_file_that_nobody_claimed_is_not_loaded(
-    store: SqliteStore, ledger: Ledger, lease: Lease, delivery: Delivery, valid: ValidFile
+    store: Store, ledger: Ledger, lease: Lease, delivery: Delivery, valid: ValidFile
 ) -> None:
     with pytest.raises(ValueError, match="no undecided file of delivery"):
         load(ledger, lease, delivery, valid, name="stranger.csv.gz")
@@ -403,7 +432,7 @@ def test_a_file_that_nobody_claimed_is_not_loaded(
     ],
 )
 def test_counts_that_do_not_add_up_undo_the_load(
-    store: SqliteStore,
+    store: Store,
     ledger: Ledger,
     lease: Lease,
     delivery: Delivery,
@@ -421,7 +450,7 @@ def test_counts_that_do_not_add_up_undo_the_load(
 @pytest.mark.rule("L2")
 @pytest.mark.rule("R2")
 def test_a_load_that_is_stopped_leaves_nothing(
-    store: SqliteStore, ledger: Ledger, lease: Lease, delivery: Delivery, valid: ValidFile
+    store: Store, ledger: Ledger, lease: Lease, delivery: Delivery, valid: ValidFile
 ) -> None:
     def lost() -> None:
         raise LeaseLost(FEED)
@@ -434,7 +463,7 @@ def test_a_load_that_is_stopped_leaves_nothing(
 
 @pytest.mark.rule("L4")
 def test_a_load_that_does_not_fit_the_tables_leaves_nothing(
-    store: SqliteStore, ledger: Ledger, lease: Lease, delivery: Delivery, make_file: MakeFile, valid: ValidFile
+    store: Store, ledger: Ledger, lease: Lease, delivery: Delivery, make_file: MakeFile, valid: ValidFile
 ) -> None:
     load(ledger, lease, delivery, valid)
     other = ledger.claim(lease, Entity.USER, folder(day="20211226"))
@@ -460,7 +489,7 @@ def test_a_rejection_is_kept_whole_and_stays(
 
 @pytest.mark.rule("P5")
 def test_nothing_is_loaded_or_rejected_after_the_decision(
-    store: SqliteStore, ledger: Ledger, lease: Lease, delivery: Delivery, valid: ValidFile
+    store: Store, ledger: Ledger, lease: Lease, delivery: Delivery, valid: ValidFile
 ) -> None:
     decide(ledger, lease, delivery)
     before = everything(store)
@@ -501,20 +530,20 @@ def test_outcomes_come_in_import_order(ledger: Ledger, lease: Lease) -> None:
 # --- a process that is killed -----------------------------------------------------------------------------------------
 
 
-def load_until_killed(path: Path, lease: Lease, delivery: Delivery, valid: ValidFile, reached: Path) -> None:
+def load_until_killed(url: str, lease: Lease, delivery: Delivery, valid: ValidFile, reached: Path) -> None:
     """Runs in a process of its own: stands still in the middle of a load."""
 
     def stand_still() -> None:
         reached.touch()
         time.sleep(60)
 
-    load(Ledger(SqliteStore(path)), lease, delivery, valid, progress=stand_still)
+    load(Ledger(open_store(url)), lease, delivery, valid, progress=stand_still)
 
 
 @pytest.mark.rule("R1")
 @pytest.mark.rule("L2")
 def test_a_process_killed_in_the_middle_of_a_load_leaves_nothing(
-    store: SqliteStore, ledger: Ledger, make_file: MakeFile, tmp_path: Path
+    store: Store, store_url: str, ledger: Ledger, make_file: MakeFile, tmp_path: Path
 ) -> None:
     lease = ledger.acquire(FEED, "run-1", 0)
     assert lease
@@ -523,7 +552,7 @@ def test_a_process_killed_in_the_middle_of_a_load_leaves_nothing(
     valid = make_file([{"id": str(n), "name": "x" * 5000} for n in range(30_000)], batch_rows=20_000)
     before, reached = everything(store), tmp_path / "reached"
     process = multiprocessing.get_context("spawn").Process(
-        target=load_until_killed, args=(store.path, lease, delivery, valid, reached)
+        target=load_until_killed, args=(store_url, lease, delivery, valid, reached)
     )
     process.start()
     try:
@@ -531,7 +560,8 @@ def test_a_process_killed_in_the_middle_of_a_load_leaves_nothing(
         while not reached.exists() and time.monotonic() < deadline:
             time.sleep(0.01)
         assert reached.exists()
-        assert Path(f"{store.path}-wal").stat().st_size > 10_000_000, "much of it is on disk already"
+        if isinstance(store, SqliteStore):
+            assert Path(f"{store.path}-wal").stat().st_size > 10_000_000, "much of it is on disk already"
     finally:
         process.kill()
         process.join()
@@ -561,7 +591,7 @@ def test_a_decision_comes_back_byte_for_byte(ledger: Ledger, lease: Lease, deliv
 
 
 @pytest.mark.rule("P5")
-def test_what_was_decided_stays(store: SqliteStore, ledger: Ledger, lease: Lease, delivery: Delivery) -> None:
+def test_what_was_decided_stays(store: Store, ledger: Ledger, lease: Lease, delivery: Delivery) -> None:
     decide(ledger, lease, delivery, success=True, errors_csv=None, moves=[], callback_body=None)
     decided = ledger.decision(delivery)
     assert (decided.verdict, decided.errors_csv, decided.moves) == ("SUCCESS", None, ())
@@ -664,7 +694,7 @@ def test_a_callback_is_not_due_before_its_time(ledger: Ledger, lease: Lease, del
     ids=["received", "given-up"],
 )
 def test_a_callback_that_is_done_stays_done(
-    store: SqliteStore, ledger: Ledger, lease: Lease, delivery: Delivery, received: bool, done: str
+    store: Store, ledger: Ledger, lease: Lease, delivery: Delivery, received: bool, done: str
 ) -> None:
     decide(ledger, lease, delivery)
     [callback] = ledger.due_callbacks(FEED)

@@ -1,0 +1,83 @@
+"""What PostgreSQL says, in the importer's words; no sentence holds a password or a cell's value."""
+
+import re
+
+import psycopg
+
+from schemas.errors import AccessRefused, ImporterError, SettingsError, StoreBusy, StoreConflict
+
+#: Classes of SQLSTATE that may be gone at the next try: connection, rollback by a deadlock and the like, resources,
+#: locks, an operator's hand, the operating system. And: idle for too long, and a server that is a read-only copy.
+_BUSY = ("08", "40", "53", "55", "57", "58", "25P03", "25P04", "25006")
+#: A value, constraint or trigger stands against a row.
+_ROW_REFUSED = ("09", "22", "23", "27", "38", "39", "44", "P0")
+_DAMAGED = ("XX",)
+_TOO_LARGE = ("54",)
+_NO_SUCH_TABLE = ("42P01",)
+_NOT_GRANTED = ("42501", "3F000")
+_NOT_IN_ENCODING = ("22P05",)
+
+# A server that refuses a connection says so in words only.
+_LOGIN = re.compile("authentication|password|pg_hba.conf|role .* (does not exist|is not permitted)")
+_CERTIFICATE = re.compile("certificate|does not support SSL|sslmode")
+_NO_DATABASE = re.compile("database .* does not exist")
+
+
+def translated(error: psycopg.Error, store: str) -> ImporterError | None:
+    """The importer's word for an error; None for one that only a mistake of ours can cause.
+
+    Args:
+        error: only its first line is used: the detail behind it quotes rows.
+        store: its name, without credentials.
+    """
+    code = error.sqlstate
+    if code is None:
+        return _without_code(error, store)
+    said = f"{error.diag.message_primary} ({code})"
+    if code.startswith(_BUSY):
+        return StoreBusy(store, said)
+    if code.startswith(_NOT_GRANTED):
+        return _not_granted(store, said)
+    if code.startswith(_NO_SUCH_TABLE) and "import_" in said:
+        return SettingsError("store", f"{store} holds no ledger; nothing was imported there yet")
+    if code.startswith(_NOT_IN_ENCODING):
+        problem = "the encoding of the database has no such characters as the file"
+        return StoreConflict(store, problem, "make the database anew with ENCODING 'UTF8'")
+    if code.startswith(_ROW_REFUSED):
+        # in its class 22 PostgreSQL quotes the value
+        reason = f"a value does not fit ({code})" if code.startswith("22") else said
+        cure = "look for columns, constraints and triggers that were added to the tables by hand"
+        return StoreConflict(store, f"the database refuses a record: {reason}", cure)
+    if code.startswith(_TOO_LARGE):
+        cure = "disable attributes in the catalogue, or take the record that is too large out of the file"
+        return StoreConflict(store, f"PostgreSQL has no room for it: {said}", cure)
+    if code.startswith(_DAMAGED):
+        return StoreConflict(store, f"the database may be damaged: {said}", "look into the server's log")
+    return None
+
+
+def _without_code(error: psycopg.Error, store: str) -> ImporterError | None:
+    """For what libpq itself says, or the server while a connection is made."""
+    if isinstance(error, psycopg.DataError):  # psycopg sends no NUL
+        return StoreConflict(store, "PostgreSQL holds no text with a NUL character", "take it out of the name or file")
+    if not isinstance(error, psycopg.OperationalError):
+        return None
+    # where a host has several addresses, the last one's answer comes first
+    last = str(error).partition("\nMultiple connection attempts")[0]
+    said = " ".join(last.removeprefix("connection failed: ").split()).rstrip("?.")
+    if _LOGIN.search(said):
+        cure = "check user and password in the store's URL, and that the server's pg_hba.conf lets this machine in"
+        return AccessRefused("log in to", store, said, cure)
+    if "permission denied" in said:
+        return _not_granted(store, said)
+    if _CERTIFICATE.search(said):
+        cure = "see sslmode and sslrootcert in docs/store.md"
+        return SettingsError("store", f"no trusted connection to {store}: {said}; {cure}")
+    if _NO_DATABASE.search(said):
+        return SettingsError("store", f"{store}: there is no such database; create it or name another")
+    return StoreBusy(store, said)
+
+
+def _not_granted(store: str, said: str) -> AccessRefused:
+    cure = "let its owner grant the role in the store's URL what docs/store.md lists"
+    return AccessRefused("use", store, said, cure)
