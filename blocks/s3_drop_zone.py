@@ -9,7 +9,6 @@ import contextlib
 import hashlib
 import io
 import os
-import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -202,13 +201,14 @@ class S3DropZone:
     def probe(self) -> None:
         """Make sure that the archive can be written: without that, a delivery could be loaded but never reported.
 
-        The delete is asked for first, on nothing: where it is not granted, no litter is left at every tick.
+        The delete is asked for first: where it is not granted, no litter is left. The name is always the same, so that
+        what a killed run left behind goes with the next probe.
 
         Raises:
             DropZoneBusy, AccessRefused, NotThere, SettingsError: as for `list`, with the rights s3:PutObject
                 and s3:DeleteObject.
         """
-        key = f"{self.zone.processed_prefix}.px-import-probe-{uuid.uuid4().hex}"
+        key = f"{self.zone.processed_prefix}.px-import-probe"
         with self._asking("delete below", self.zone.processed_prefix, _DELETE):
             self._client.delete_object(Bucket=self.zone.bucket, Key=key)
         with self._asking("write below", self.zone.processed_prefix, _PUT):

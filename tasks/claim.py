@@ -53,8 +53,8 @@ def abandon(feed: Connections, held: HeldLease, delivery: Delivery) -> None:
     Raises:
         LeaseLost: another run has taken over.
     """
-    feed.ledger.abandon(held.lease, delivery)
     remove_spools(delivery.id)
+    feed.ledger.abandon(held.lease, delivery)
 
 
 @verb("finish", "dt={delivery.day}")
@@ -65,8 +65,8 @@ def finish(feed: Connections, held: HeldLease, delivery: Delivery, decision: Dec
         StoreBusy: worth another try.
         LeaseLost: another run has taken over.
     """
+    remove_spools(delivery.id)  # first: nobody looks for the files of a delivery that is finished
     feed.ledger.finish(held.lease, delivery)
-    remove_spools(delivery.id)
     zone, loaded = feed.settings.zone, feed.ledger.file_outcomes(delivery).values()
     return DeliveryReport(
         delivery=delivery,
