@@ -169,7 +169,15 @@ class ImportSettings(FeedSettings, Block):
         Raises:
             SettingsError: the file is wrong, by its field (rule S9).
         """
-        file = read_settings_file(path)
+        return cls.of(read_settings_file(path), path)
+
+    @classmethod
+    def of(cls, file: SettingsFile, path: Path = Path()) -> Self:
+        """The settings of a YAML file that was read from this path; its catalogue lies relative to that.
+
+        Raises:
+            SettingsError: as for `from_file`.
+        """
         parts = {name: getattr(file, name) for name in FeedSettings.model_fields}
         try:
             return cls(**parts, authorization=_credentials(file), catalogue=_catalogue(file, path.parent))

@@ -1,0 +1,219 @@
+"""One case of the matrix: a scenario, a fault, and the call at which it strikes."""
+
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from blocks.feed_settings import SettingsFile
+from deployments.chaos.exchange import Call, Door, Exchange, Reply
+from deployments.chaos.faults import Fault
+from deployments.chaos.http_proxy import HttpProxy
+from deployments.chaos.importer import Ended, Importer, Surroundings
+from deployments.chaos.promises import broken_in_the_end, broken_midway
+from deployments.chaos.scenarios import DAY, USERS, Endings, Files, Scenario
+from deployments.chaos.stage import Ground, Stage, stage
+from deployments.chaos.store_door import store_door
+from schemas.drop_zone import MARKER, STATUS_TEXT
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+Change = Callable[[], None] | None
+
+_RUNS = 6  # after the fault, until nothing is left to do
+_NEW_SECOND = 1.1  # a marker's time is compared in whole seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What is played.
+
+    Attributes:
+        scenario: what was delivered.
+        fault: what happens; None for nothing.
+        number: of the call at which it does, counted from 1 over all doors.
+        change: applied to the importer's code, for showing that a broken importer is noticed; None for none.
+    """
+
+    scenario: Scenario
+    fault: Fault | None = None
+    number: int = 0
+    change: Change = None
+
+    def endings(self, struck: Call | None) -> Endings:
+        """The states that may be there in the end, if the fault struck at this call."""
+        if not (self.fault and self.fault.endings):
+            return self.scenario.peaceful()
+        if self.fault.renews_marker and struck and struck.what.startswith("DELETE") and struck.what.endswith(MARKER):
+            return self.scenario.marker_caught()
+        return self.fault.endings(self.scenario)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of a case.
+
+    Attributes:
+        case: the case.
+        call: at which the fault struck; None where the run made fewer calls.
+        broken: a sentence for every promise that was not kept.
+        told: what the run with the fault told a person, per feed.
+        calls: all that it made.
+    """
+
+    case: Case
+    call: Call | None
+    broken: tuple[str, ...]
+    told: tuple[Ended, ...]
+    calls: tuple[Call, ...]
+
+
+@dataclass(slots=True)
+class Watch:
+    """Stands at all doors: counts the calls of one run, and plays the fault at the chosen one."""
+
+    stage: Stage
+    scenario: Scenario
+    case: Case
+    importer: Importer | None = None
+    calls: list[Call] = field(default_factory=list)
+    status_texts: list[bytes] = field(default_factory=list)
+    struck: Call | None = None
+    broken: list[str] = field(default_factory=list)
+    outlived: int | None = None  # which tick of the run stood still
+    _down: set[Door] = field(default_factory=set)
+    _counting: threading.Lock = field(default_factory=threading.Lock)
+
+    def __call__(self, exchange: Exchange) -> Reply:
+        """Let a call pass, or not."""
+        call = exchange.call
+        with self._counting:
+            self.calls.append(call)
+            strikes = self.case.fault if len(self.calls) == self.case.number else None
+        if call.door is Door.S3 and call.what.startswith("PUT ") and call.what.endswith(f"/{DAY}/{STATUS_TEXT}"):
+            self.status_texts.append(call.body)
+        if strikes and call.door in strikes.doors:
+            self.struck = call
+            return strikes.act(exchange, self)
+        if call.door in self._down:
+            return exchange.refusal(503, "ServiceUnavailable")
+        return exchange.forward()
+
+    def kill(self) -> None:
+        """See `Scene`."""
+        self._running.kill()
+
+    def outlive(self) -> None:
+        """See `Scene`."""
+        self._running.freeze()
+        self.outlived = len(self._running.ended())
+        try:
+            self.stage.let_time_pass()
+            self.broken += _finish(self.stage, self.case, Watch(self.stage, self.scenario, Case(self.scenario)))
+        finally:
+            self._running.thaw()
+
+    def deliver(self, files: Files, *, marker: bool) -> None:
+        """See `Scene`."""
+        if marker:
+            time.sleep(_NEW_SECOND)
+        self.stage.deliver(USERS, files, marker=marker)
+
+    def stay_down(self, door: Door) -> None:
+        """See `Scene`."""
+        self._down.add(door)
+
+    @property
+    def _running(self) -> Importer:
+        assert self.importer is not None  # noqa: S101 - only a running importer makes calls
+        return self.importer
+
+
+def play(ground: Ground, case: Case, name: str, client: "S3Client") -> Result:
+    """Play one case on a stage of its own; nothing is left of it.
+
+    Args:
+        ground: where.
+        case: what.
+        name: of the stage, unique on its ground.
+        client: of S3, around every proxy.
+    """
+    with tempfile.TemporaryDirectory(prefix="px-chaos-") as folder, stage(ground, name, Path(folder), client) as made:
+        _import_earlier(made, case)
+        for feed in case.scenario.feeds:
+            made.deliver(feed, case.scenario.pending[feed])
+        watch = Watch(made, case.scenario, case)
+        told = _run(made, case, watch)
+        broken = [*watch.broken, *(f"crashed: {each.crash}" for each in told if each.crash)]
+        if watch.outlived is not None and told[watch.outlived].state in {"Imported", "Rejected"}:
+            broken.append("the run that came too late does not say so")
+        if not (case.fault and case.fault.endings):  # else the customer has changed what lay there
+            broken += [f"midway: {fault}" for fault in broken_midway(made, case.scenario)]
+        broken += _finish(made, case, watch)
+        return Result(case, watch.struck, tuple(broken), tuple(told), tuple(watch.calls))
+
+
+def _import_earlier(made: Stage, case: Case) -> None:
+    """Bring the stage to where the scenario begins."""
+    for feed, deliveries in case.scenario.earlier.items():
+        for files in deliveries:
+            made.deliver(feed, files)
+            with Importer(made.plain_settings([feed]), Surroundings(made.temporary)) as importer:
+                importer.begin()
+                [ended] = importer.wait()
+            if ended.state not in {"Imported", "Rejected"}:
+                raise RuntimeError(f"the scenario cannot be prepared: {ended}")
+            time.sleep(_NEW_SECOND)
+    made.receiver.received.clear()
+
+
+def _run(made: Stage, case: Case, watch: Watch) -> list[Ended]:
+    """One run with the watch at every door."""
+    with (
+        _doors(made, watch) as (settings, proxy_url),
+        Importer(settings, Surroundings(made.temporary, proxy_url, change=case.change)) as importer,
+    ):
+        watch.importer = importer
+        importer.begin()
+        return importer.wait()
+
+
+def _finish(made: Stage, case: Case, watch: Watch) -> list[str]:
+    """Run until nothing is left to do, then look."""
+    told = list(watch.status_texts)
+    for _ in range(_RUNS):
+        made.let_time_pass()
+        again = Watch(made, case.scenario, Case(case.scenario))
+        ended = _run(made, case, again)
+        told += again.status_texts
+        if crashes := [each.crash for each in ended if each.crash]:
+            return [f"crashed when it was run again: {crash}" for crash in crashes]
+        if all(each.state == "NothingToDo" for each in ended) and len(ended) == len(case.scenario.feeds):
+            return broken_in_the_end(made, case.scenario, case.endings(watch.struck), told)
+    return [f"after {_RUNS} more runs it has not come to rest: {ended}"]
+
+
+@contextmanager
+def _doors(made: Stage, watch: Watch) -> Iterator[tuple[list[SettingsFile], str]]:
+    """Proxies before every door; the settings that lead to them, and the proxy for S3."""
+    with ExitStack() as stack:
+        zone = made.zone("")
+        above = f"{zone.bucket}/{zone.root}/"
+        s3 = stack.enter_context(HttpProxy(Door.S3, made.ground.endpoint_url, watch, above=above))
+        callback = stack.enter_context(HttpProxy(Door.CALLBACK, made.receiver.url, watch))
+        store_url = stack.enter_context(store_door(made.store_url, watch))
+        settings = [
+            made.settings(
+                feed,
+                endpoint_url=made.ground.endpoint_url.replace("https://", "http://", 1),
+                store_url=store_url,
+                callback_url=f"{callback.url}/import-status",
+            )
+            for feed in watch.scenario.feeds
+        ]
+        yield settings, s3.url

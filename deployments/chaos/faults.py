@@ -1,0 +1,139 @@
+"""The faults: what happens at one call of the importer, and which states may be there in the end because of it."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from deployments.chaos.exchange import RESET, Door, Exchange, Reply
+from deployments.chaos.scenarios import LATE, Endings, Files, Scenario
+
+_DELAY_SECONDS = 0.3
+
+
+class Scene(Protocol):
+    """What a fault can do to the run that it meets."""
+
+    scenario: Scenario
+
+    def kill(self) -> None:
+        """End the importer at once."""
+
+    def outlive(self) -> None:
+        """Freeze the importer, let its lease run out and another run do everything, then let it go on."""
+
+    def deliver(self, files: Files, *, marker: bool) -> None:
+        """Put files into the folder of users that is being imported, as the customer."""
+
+    def stay_down(self, door: Door) -> None:
+        """Refuse every further call at a door while this run lasts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One fault.
+
+    Attributes:
+        name: for the table.
+        about: for a person.
+        act: plays it at the chosen call; what the importer sees of that.
+        doors: where it can happen.
+        endings: of a scenario, the states that may be there in the end; None: as if nothing had happened.
+        renews_marker: whether the customer also puts a new marker.
+    """
+
+    name: str
+    about: str
+    act: Callable[[Exchange, Scene], Reply]
+    doors: frozenset[Door] = frozenset(Door)
+    endings: Callable[[Scenario], Endings] | None = None
+    renews_marker: bool = False
+
+
+def _kill_before(_: Exchange, scene: Scene) -> Reply:
+    scene.kill()
+    return RESET
+
+
+def _kill_after(exchange: Exchange, scene: Scene) -> Reply:
+    exchange.forward()
+    scene.kill()
+    return RESET
+
+
+def _error(exchange: Exchange, _: Scene) -> Reply:
+    return exchange.refusal(500, "InternalError")
+
+
+def _slow_down(exchange: Exchange, _: Scene) -> Reply:
+    return exchange.refusal(503, "SlowDown")
+
+
+def _down(exchange: Exchange, scene: Scene) -> Reply:
+    scene.stay_down(exchange.call.door)
+    return exchange.refusal(503, "ServiceUnavailable")
+
+
+def _reset_before(_: Exchange, __: Scene) -> Reply:
+    return RESET
+
+
+def _reset_after(exchange: Exchange, _: Scene) -> Reply:
+    exchange.forward()
+    return RESET
+
+
+def _cut(exchange: Exchange, _: Scene) -> Reply:
+    return exchange.forward().cut()
+
+
+def _delay(exchange: Exchange, _: Scene) -> Reply:
+    time.sleep(_DELAY_SECONDS)
+    return exchange.forward()
+
+
+def _outlived(exchange: Exchange, scene: Scene) -> Reply:
+    scene.outlive()
+    return exchange.forward()
+
+
+def _add(exchange: Exchange, scene: Scene) -> Reply:
+    scene.deliver(LATE, marker=False)
+    return exchange.forward()
+
+
+def _replace(exchange: Exchange, scene: Scene) -> Reply:
+    scene.deliver(scene.scenario.replaced, marker=False)
+    return exchange.forward()
+
+
+def _deliver_anew(exchange: Exchange, scene: Scene) -> Reply:
+    scene.deliver(scene.scenario.replaced, marker=True)
+    return exchange.forward()
+
+
+_HTTP = frozenset({Door.S3, Door.CALLBACK})
+FAULTS = (
+    Fault("killed before", "the importer is killed before the call takes effect", _kill_before),
+    Fault("killed after", "the importer is killed after the call took effect", _kill_after),
+    Fault("error", "the call is answered with an error 500, or PostgreSQL ends the session", _error),
+    Fault("slow down", "the call is answered with 503 SlowDown", _slow_down, _HTTP),
+    Fault("down", "from this call on everything is refused until the run ends", _down),
+    Fault("reset before", "the connection breaks before the call takes effect", _reset_before),
+    Fault("reset after", "the connection breaks after the call took effect", _reset_after),
+    Fault("cut", "the answer breaks off half-way", _cut),
+    Fault("late", "the answer comes late", _delay),
+    Fault(
+        "outlived", "the importer stands still until another run has taken over and done everything", _outlived, _HTTP
+    ),
+    Fault("file added", "the customer adds a file to the folder", _add, _HTTP, Scenario.added),
+    Fault("file replaced", "the customer replaces a file in the folder", _replace, _HTTP, Scenario.exchanged),
+    Fault(
+        "delivered anew",
+        "the customer replaces a file and the marker",
+        _deliver_anew,
+        _HTTP,
+        Scenario.delivered_anew,
+        True,
+    ),
+)

@@ -1,0 +1,171 @@
+"""One run of the importer in a process of its own, to be killed at will.
+
+The processes are forked from one that has imported everything already, so that a run costs what it does
+and not what Python's start costs. A run is a tick of each feed, as `px-import run` makes it, without Prefect's engine.
+"""
+
+import asyncio
+import multiprocessing
+import os
+import signal
+import sqlite3
+import tempfile
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, Self
+
+from blocks.feed_settings import SettingsFile
+from blocks.import_settings import ImportSettings
+from flows.import_feed import tick
+from schemas.errors import ImporterError
+
+_forked = multiprocessing.get_context("forkserver")
+_forked.set_forkserver_preload([__name__])
+_PATIENCE_SECONDS = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How the tick of one feed ended.
+
+    Attributes:
+        feed: its name.
+        state: name of the run's state, or Failed.
+        told: what a person is told.
+        crash: the traceback of an exception that is none of the importer's own: always a defect.
+    """
+
+    feed: str
+    state: str
+    told: str
+    crash: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a run is given besides its settings.
+
+    Attributes:
+        folder: for its temporary files.
+        proxy_url: HTTP proxy for S3; empty for none.
+        die_at_statement: kills itself before this SQL statement on SQLite, counted from 1; 0 for never.
+        change: applied to the importer's code before the run; for showing that a broken one is noticed.
+    """
+
+    folder: Path
+    proxy_url: str = ""
+    die_at_statement: int = 0
+    change: Callable[[], None] | None = None
+
+
+class Importer:
+    """A running importer; a context manager that leaves none behind."""
+
+    def __init__(self, settings: Sequence[SettingsFile], surroundings: Surroundings) -> None:
+        """Make the process; it waits for `begin`."""
+        self._results, theirs = _forked.Pipe()
+        self._process = _forked.Process(target=_run, args=(theirs, settings, surroundings), daemon=True)
+        self._process.start()
+        theirs.close()
+        self._ended: list[Ended] = []
+
+    def __enter__(self) -> Self:
+        """Nothing more to do."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Kill it if it still runs."""
+        self._process.kill()
+        self._process.join()
+        self._process.close()
+        self._results.close()
+
+    @property
+    def pid(self) -> int:
+        """Number of the process."""
+        assert self._process.pid is not None  # noqa: S101 - it was started
+        return self._process.pid
+
+    def begin(self) -> None:
+        """Let it run."""
+        self._results.send("begin")
+
+    def kill(self) -> None:
+        """End it at once, as a power cut would."""
+        os.kill(self.pid, signal.SIGKILL)
+
+    def freeze(self) -> None:
+        """Stop it where it stands."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        os.kill(self.pid, signal.SIGCONT)
+
+    def ended(self) -> list[Ended]:
+        """The ticks that have ended so far."""
+        while self._results.poll():
+            self._ended.append(self._results.recv())
+        return self._ended
+
+    def wait(self) -> list[Ended]:
+        """How its ticks ended, as far as it came before it was killed.
+
+        Raises:
+            TimeoutError: it does not end.
+        """
+        while True:
+            if not self._results.poll(_PATIENCE_SECONDS):
+                raise TimeoutError(f"a run does not end; so far: {self._ended}")
+            try:
+                self._ended.append(self._results.recv())
+            except EOFError:
+                self._process.join()
+                return self._ended
+
+
+def _run(results: Connection, settings: Sequence[SettingsFile], surroundings: Surroundings) -> None:
+    """The process: a tick of each feed; one feed's trouble is never another's (rule R3)."""
+    tempfile.tempdir = str(surroundings.folder)
+    for name in ("HTTP_PROXY", "http_proxy", "NO_PROXY", "no_proxy", "ALL_PROXY", "all_proxy"):
+        os.environ.pop(name, None)
+    if surroundings.proxy_url:
+        os.environ["HTTP_PROXY"] = surroundings.proxy_url
+    if surroundings.die_at_statement:
+        _die_at(surroundings.die_at_statement)
+    if surroundings.change:
+        surroundings.change()
+    results.recv()
+    for each in settings:
+        results.send(_tick(each))
+
+
+def _tick(settings: SettingsFile) -> Ended:
+    try:
+        report = asyncio.run(tick(ImportSettings.of(settings), []))
+    except ImporterError as exc:
+        return Ended(settings.feed, "Failed", str(exc))
+    except Exception as exc:  # noqa: BLE001 - it is told, as the defect that it is
+        return Ended(settings.feed, "Failed", repr(exc), traceback.format_exc())
+    return Ended(settings.feed, report.state, report.summary)
+
+
+def _die_at(number: int) -> None:
+    """Count the statements on every connection to SQLite."""
+    connect, count = sqlite3.connect, 0
+
+    def watch(_: str) -> None:
+        nonlocal count
+        count += 1
+        if count == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def watched(*args: Any, **options: Any) -> sqlite3.Connection:  # noqa: ANN401
+        connection: sqlite3.Connection = connect(*args, **options)
+        connection.set_trace_callback(watch)
+        return connection
+
+    sqlite3.connect = watched  # type: ignore[assignment]
