@@ -46,6 +46,10 @@ deploy: install  ## Apply prefect.yaml to the Prefect server of PREFECT_API_URL
 fuzz: install  ## Mutated files against slow readers, for ten minutes
 	$(BIN)/python -m tests.fuzz.fuzz
 
+.PHONY: chaos
+chaos: install  ## Every fault at every call on SQLite and PostgreSQL, into docs/promises.md; takes hours
+	$(BIN)/python -m tests.chaos.full
+
 .PHONY: bench-worst
 bench-worst: install  ## What hostile and broken files cost against a clean one
 	$(BIN)/python -m tests.bench.worst_cases

@@ -70,6 +70,8 @@ def _parser() -> argparse.ArgumentParser:
     deliveries.add_argument("--feed", default="", metavar="NAME", help="only this feed")
     deliveries.add_argument("--json", action="store_true", help="print JSON")
     deliveries.set_defaults(command=_deliveries)
+
+    _add_chaos(commands)
     return parser
 
 
@@ -103,6 +105,37 @@ def _add_catalogue(commands: "argparse._SubParsersAction[argparse.ArgumentParser
     default = verbs.add_parser("default", help="print PX's default attributes")
     default.add_argument("entity", choices=[entity.value for entity in Entity])
     default.set_defaults(command=_show_default)
+
+
+def _add_chaos(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    chaos = commands.add_parser(
+        "chaos",
+        help="disturb imports at every call and see that nothing is lost",
+        description="Play deliveries in a scratch part of a bucket and a database, and at each call of the importer "
+        "kill it, refuse, break the connection, or change the bucket; then see whether all promises hold.",
+        epilog="Exits with 0 if all is as promised, 1 if not, 2 if it cannot be played here.",
+    )
+    add = chaos.add_argument
+    add(
+        "settings",
+        nargs="?",
+        type=Path,
+        metavar="SETTINGS.yaml",
+        help="any feed's; left out: an embedded S3 and SQLite",
+    )
+    add("--scenario", action="append", default=[], metavar="NAME", help="only this one, for example 'first delivery'")
+    add("--fault", action="append", default=[], metavar="NAME", help="only this one, for example 'killed before'")
+    add("--every", type=int, default=1, metavar="N", help="strike at every N-th call only")
+    add("--jobs", type=int, default=0, metavar="N", help="cases at a time; left out: one a processor")
+    add("--title", default="", help="what the table calls this place")
+    add(
+        "--into",
+        type=Path,
+        metavar="FILE.md",
+        help="write the table there, between <!-- chaos: TITLE --> and <!-- end -->",
+    )
+    add("--cases", type=Path, metavar="FILE.csv", help="write a line for each case")
+    chaos.set_defaults(command=_chaos)
 
 
 # Each command is imported when it is called: `check` must start without Prefect.
@@ -152,6 +185,21 @@ def _deliveries(options: argparse.Namespace) -> int:
     from deployments.deliveries import deliveries
 
     return deliveries(options.settings, options.feed, as_json=options.json)
+
+
+def _chaos(options: argparse.Namespace) -> int:
+    from deployments.chaos.command import Wishes, chaos
+
+    wishes = Wishes(
+        scenarios=options.scenario,
+        faults=options.fault,
+        every=options.every,
+        jobs=options.jobs,
+        title=options.title,
+        into=options.into,
+        cases=options.cases,
+    )
+    return chaos(options.settings, wishes)
 
 
 if __name__ == "__main__":

@@ -4,20 +4,21 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from blocks.feed_settings import SettingsFile
 from deployments.chaos.exchange import Call, Door, Exchange, Reply
-from deployments.chaos.faults import Fault
+from deployments.chaos.faults import AT_SYNC, Act, Fault
 from deployments.chaos.http_proxy import HttpProxy
 from deployments.chaos.importer import Ended, Importer, Surroundings
 from deployments.chaos.promises import broken_in_the_end, broken_midway
 from deployments.chaos.scenarios import DAY, USERS, Endings, Files, Scenario
 from deployments.chaos.stage import Ground, Stage, stage
 from deployments.chaos.store_door import store_door
+from deployments.chaos.syncs import killed_at_sync
 from schemas.drop_zone import MARKER, STATUS_TEXT
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class Case:
     Attributes:
         scenario: what was delivered.
         fault: what happens; None for nothing.
-        number: of the call at which it does, counted from 1 over all doors.
+        number: of the call at which it does, counted from 1 over the fault's doors.
         change: applied to the importer's code, for showing that a broken importer is noticed; None for none.
     """
 
@@ -86,22 +87,24 @@ class Watch:
     struck: Call | None = None
     broken: list[str] = field(default_factory=list)
     outlived: int | None = None  # which tick of the run stood still
-    _down: set[Door] = field(default_factory=set)
+    _met: int = 0
+    _from_now_on: dict[Door, Act] = field(default_factory=dict)
     _counting: threading.Lock = field(default_factory=threading.Lock)
 
     def __call__(self, exchange: Exchange) -> Reply:
         """Let a call pass, or not."""
-        call = exchange.call
+        call, fault = exchange.call, self.case.fault
         with self._counting:
             self.calls.append(call)
-            strikes = self.case.fault if len(self.calls) == self.case.number else None
+            self._met += fault is not None and call.door in fault.doors
+            strikes = fault if self._met == self.case.number and not self.struck else None
         if call.door is Door.S3 and call.what.startswith("PUT ") and call.what.endswith(f"/{DAY}/{STATUS_TEXT}"):
             self.status_texts.append(call.body)
         if strikes and call.door in strikes.doors:
             self.struck = call
             return strikes.act(exchange, self)
-        if call.door in self._down:
-            return exchange.refusal(503, "ServiceUnavailable")
+        if act := self._from_now_on.get(call.door):
+            return act(exchange, self)
         return exchange.forward()
 
     def kill(self) -> None:
@@ -124,9 +127,9 @@ class Watch:
             time.sleep(_NEW_SECOND)
         self.stage.deliver(USERS, files, marker=marker)
 
-    def stay_down(self, door: Door) -> None:
+    def from_now_on(self, door: Door, act: Act) -> None:
         """See `Scene`."""
-        self._down.add(door)
+        self._from_now_on[door] = act
 
     @property
     def _running(self) -> Importer:
@@ -176,11 +179,16 @@ def _run(made: Stage, case: Case, watch: Watch) -> list[Ended]:
     """One run with the watch at every door."""
     with (
         _doors(made, watch) as (settings, proxy_url),
-        Importer(settings, Surroundings(made.temporary, proxy_url, change=case.change)) as importer,
+        Importer(settings, Surroundings(made.temporary, proxy_url, case.change), watch) as importer,
     ):
         watch.importer = importer
-        importer.begin()
-        return importer.wait()
+        at_sync = watch.case.fault is AT_SYNC
+        with killed_at_sync(importer.pid, watch.case.number) if at_sync else nullcontext():
+            importer.begin()
+            told = importer.wait()
+        if at_sync and importer.was_killed:
+            watch.struck = Call(Door.DISK, "fdatasync")
+        return told
 
 
 def _finish(made: Stage, case: Case, watch: Watch) -> list[str]:

@@ -7,11 +7,13 @@ from typing import Protocol
 
 
 class Door(StrEnum):
-    """Where the importer calls."""
+    """Where the importer calls; SQLite is no server, so there each statement counts, and each wait for the disk."""
 
     S3 = "S3"
     STORE = "store"
     CALLBACK = "callback"
+    FILE = "SQLite"
+    DISK = "disk"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +23,7 @@ class Call:
     Attributes:
         door: where.
         what: for a person: "PUT export/processed/20210228/status.txt", "INSERT INTO import_deliveries".
-        body: of the HTTP request; empty for the store.
+        body: of the HTTP request; empty elsewhere.
     """
 
     door: Door
@@ -42,6 +44,12 @@ class Reply:
 
 
 RESET = Reply(breaks=True)
+_SQL_CHARACTERS = 60
+
+
+def shortened(sql: str) -> str:
+    """The beginning of a statement, on one line."""
+    return " ".join(sql.split())[:_SQL_CHARACTERS]
 
 
 class Exchange(Protocol):

@@ -11,6 +11,10 @@ from deployments.chaos.scenarios import LATE, Endings, Files, Scenario
 _DELAY_SECONDS = 0.3
 
 
+#: Plays a fault at one call; what the importer sees of that.
+Act = Callable[[Exchange, "Scene"], Reply]
+
+
 class Scene(Protocol):
     """What a fault can do to the run that it meets."""
 
@@ -25,8 +29,12 @@ class Scene(Protocol):
     def deliver(self, files: Files, *, marker: bool) -> None:
         """Put files into the folder of users that is being imported, as the customer."""
 
-    def stay_down(self, door: Door) -> None:
-        """Refuse every further call at a door while this run lasts."""
+    def from_now_on(self, door: Door, act: Act) -> None:
+        """Do the same to every further call at a door while this run lasts."""
+
+
+_SERVERS = frozenset({Door.S3, Door.STORE, Door.CALLBACK})
+_HTTP = frozenset({Door.S3, Door.CALLBACK})
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +44,7 @@ class Fault:
     Attributes:
         name: for the table.
         about: for a person.
-        act: plays it at the chosen call; what the importer sees of that.
+        act: plays it at the chosen call.
         doors: where it can happen.
         endings: of a scenario, the states that may be there in the end; None: as if nothing had happened.
         renews_marker: whether the customer also puts a new marker.
@@ -44,8 +52,8 @@ class Fault:
 
     name: str
     about: str
-    act: Callable[[Exchange, Scene], Reply]
-    doors: frozenset[Door] = frozenset(Door)
+    act: Act
+    doors: frozenset[Door] = _SERVERS
     endings: Callable[[Scenario], Endings] | None = None
     renews_marker: bool = False
 
@@ -70,8 +78,27 @@ def _slow_down(exchange: Exchange, _: Scene) -> Reply:
 
 
 def _down(exchange: Exchange, scene: Scene) -> Reply:
-    scene.stay_down(exchange.call.door)
+    scene.from_now_on(exchange.call.door, _unavailable)
+    return _unavailable(exchange, scene)
+
+
+def _unavailable(exchange: Exchange, _: Scene) -> Reply:
     return exchange.refusal(503, "ServiceUnavailable")
+
+
+def _gone(exchange: Exchange, scene: Scene) -> Reply:
+    exchange.forward()
+    scene.from_now_on(exchange.call.door, _reset_before)
+    return RESET
+
+
+def _revoked(exchange: Exchange, scene: Scene) -> Reply:
+    scene.from_now_on(exchange.call.door, _refused)
+    return _refused(exchange, scene)
+
+
+def _refused(exchange: Exchange, _: Scene) -> Reply:
+    return exchange.refusal(403, "InvalidAccessKeyId")
 
 
 def _reset_before(_: Exchange, __: Scene) -> Reply:
@@ -112,13 +139,14 @@ def _deliver_anew(exchange: Exchange, scene: Scene) -> Reply:
     return exchange.forward()
 
 
-_HTTP = frozenset({Door.S3, Door.CALLBACK})
 FAULTS = (
     Fault("killed before", "the importer is killed before the call takes effect", _kill_before),
     Fault("killed after", "the importer is killed after the call took effect", _kill_after),
     Fault("error", "the call is answered with an error 500, or PostgreSQL ends the session", _error),
     Fault("slow down", "the call is answered with 503 SlowDown", _slow_down, _HTTP),
     Fault("down", "from this call on everything is refused until the run ends", _down),
+    Fault("gone", "the service dies when the call has taken effect, and is back for the next run", _gone),
+    Fault("revoked", "from this call on the credentials are refused until the run ends", _revoked, _HTTP),
     Fault("reset before", "the connection breaks before the call takes effect", _reset_before),
     Fault("reset after", "the connection breaks after the call took effect", _reset_after),
     Fault("cut", "the answer breaks off half-way", _cut),
@@ -136,4 +164,7 @@ FAULTS = (
         Scenario.delivered_anew,
         True,
     ),
+    Fault("killed at a statement", "the importer is killed before a statement", _kill_before, frozenset({Door.FILE})),
 )
+#: Played by `syncs`: no call can be seen at that door.
+AT_SYNC = Fault("killed at a sync", "the importer is killed in an fdatasync", _kill_before, frozenset({Door.DISK}))

@@ -10,8 +10,10 @@ import os
 import signal
 import sqlite3
 import tempfile
+import threading
 import traceback
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -19,8 +21,10 @@ from typing import Any, Self
 
 from blocks.feed_settings import SettingsFile
 from blocks.import_settings import ImportSettings
+from deployments.chaos.exchange import Call, Door, Interceptor, Reply, shortened
 from flows.import_feed import tick
 from schemas.errors import ImporterError
+from schemas.report import FeedReport
 
 _forked = multiprocessing.get_context("forkserver")
 _forked.set_forkserver_preload([__name__])
@@ -51,25 +55,37 @@ class Surroundings:
     Attributes:
         folder: for its temporary files.
         proxy_url: HTTP proxy for S3; empty for none.
-        die_at_statement: kills itself before this SQL statement on SQLite, counted from 1; 0 for never.
         change: applied to the importer's code before the run; for showing that a broken one is noticed.
     """
 
     folder: Path
     proxy_url: str = ""
-    die_at_statement: int = 0
     change: Callable[[], None] | None = None
 
 
 class Importer:
     """A running importer; a context manager that leaves none behind."""
 
-    def __init__(self, settings: Sequence[SettingsFile], surroundings: Surroundings) -> None:
-        """Make the process; it waits for `begin`."""
+    def __init__(
+        self, settings: Sequence[SettingsFile], surroundings: Surroundings, intercept: Interceptor | None = None
+    ) -> None:
+        """Make the process; it waits for `begin`.
+
+        Args:
+            settings: of the feeds.
+            surroundings: what else it is given.
+            intercept: decides what becomes of each statement on SQLite; None lets all pass.
+        """
         self._results, theirs = _forked.Pipe()
-        self._process = _forked.Process(target=_run, args=(theirs, settings, surroundings), daemon=True)
+        self._statements, asked = _forked.Pipe()
+        arguments = (theirs, asked if intercept else None, settings, surroundings)
+        self._process = _forked.Process(target=_run, args=arguments, daemon=True)
         self._process.start()
         theirs.close()
+        asked.close()
+        self._door = threading.Thread(target=_watch, args=(self._statements, intercept)) if intercept else None
+        if self._door:
+            self._door.start()
         self._ended: list[Ended] = []
 
     def __enter__(self) -> Self:
@@ -81,6 +97,9 @@ class Importer:
         self._process.kill()
         self._process.join()
         self._process.close()
+        if self._door:
+            self._door.join()
+        self._statements.close()
         self._results.close()
 
     @property
@@ -88,6 +107,11 @@ class Importer:
         """Number of the process."""
         assert self._process.pid is not None  # noqa: S101 - it was started
         return self._process.pid
+
+    @property
+    def was_killed(self) -> bool:
+        """Whether it has come to a violent end."""
+        return self._process.exitcode == -signal.SIGKILL
 
     def begin(self) -> None:
         """Let it run."""
@@ -127,15 +151,41 @@ class Importer:
                 return self._ended
 
 
-def _run(results: Connection, settings: Sequence[SettingsFile], surroundings: Surroundings) -> None:
+class _Statement:
+    """See `Exchange`; the importer waits before a statement, and what it answers is nobody's to change."""
+
+    def __init__(self, sql: str, pipe: Connection) -> None:
+        self.call = Call(Door.FILE, shortened(sql))
+        self._pipe = pipe
+
+    def forward(self) -> Reply:
+        self._pipe.send("go on")
+        return Reply()
+
+    def refusal(self, status: int, code: str) -> Reply:
+        raise NotImplementedError(f"SQLite does not answer {code} ({status})")
+
+
+def _watch(statements: Connection, intercept: Interceptor) -> None:
+    """Stand before SQLite until the importer ends."""
+    while True:
+        try:
+            intercept(_Statement(statements.recv(), statements))
+        except (EOFError, ConnectionError):
+            return
+
+
+def _run(
+    results: Connection, statements: Connection | None, settings: Sequence[SettingsFile], surroundings: Surroundings
+) -> None:
     """The process: a tick of each feed; one feed's trouble is never another's (rule R3)."""
     tempfile.tempdir = str(surroundings.folder)
     for name in ("HTTP_PROXY", "http_proxy", "NO_PROXY", "no_proxy", "ALL_PROXY", "all_proxy"):
         os.environ.pop(name, None)
     if surroundings.proxy_url:
         os.environ["HTTP_PROXY"] = surroundings.proxy_url
-    if surroundings.die_at_statement:
-        _die_at(surroundings.die_at_statement)
+    if statements:
+        _ask_before_statements(statements)
     if surroundings.change:
         surroundings.change()
     results.recv()
@@ -145,7 +195,7 @@ def _run(results: Connection, settings: Sequence[SettingsFile], surroundings: Su
 
 def _tick(settings: SettingsFile) -> Ended:
     try:
-        report = asyncio.run(tick(ImportSettings.of(settings), []))
+        report = asyncio.run(_on_one_thread(settings))
     except ImporterError as exc:
         return Ended(settings.feed, "Failed", str(exc))
     except Exception as exc:  # noqa: BLE001 - it is told, as the defect that it is
@@ -153,19 +203,24 @@ def _tick(settings: SettingsFile) -> Ended:
     return Ended(settings.feed, report.state, report.summary)
 
 
-def _die_at(number: int) -> None:
-    """Count the statements on every connection to SQLite."""
-    connect, count = sqlite3.connect, 0
+async def _on_one_thread(settings: SettingsFile) -> FeedReport:
+    """A tick whose verbs all run on one thread: `strace` counts what it injects thread by thread."""
+    with ThreadPoolExecutor(1) as pool:
+        asyncio.get_running_loop().set_default_executor(pool)
+        return await tick(ImportSettings.of(settings), [])
 
-    def watch(_: str) -> None:
-        nonlocal count
-        count += 1
-        if count == number:
-            os.kill(os.getpid(), signal.SIGKILL)
+
+def _ask_before_statements(pipe: Connection) -> None:
+    """Make every connection to SQLite ask before each statement whether it may go on."""
+    connect = sqlite3.connect
+
+    def ask(sql: str) -> None:
+        pipe.send(sql)
+        pipe.recv()
 
     def watched(*args: Any, **options: Any) -> sqlite3.Connection:  # noqa: ANN401
         connection: sqlite3.Connection = connect(*args, **options)
-        connection.set_trace_callback(watch)
+        connection.set_trace_callback(ask)
         return connection
 
     sqlite3.connect = watched  # type: ignore[assignment]

@@ -10,13 +10,12 @@ import struct
 from collections.abc import Callable
 from typing import BinaryIO, NamedTuple
 
-from deployments.chaos.exchange import Call, Door, Interceptor, Reply
+from deployments.chaos.exchange import Call, Door, Interceptor, Reply, shortened
 from deployments.chaos.proxy import Proxy
 
 _SECONDS = 60.0
 _SSL, _GSS, _CANCEL = 80877103, 80877104, 80877102
 _ASKS_BACK = {3, 5, 10, 11}  # authentication requests that the caller answers
-_WHAT_CHARACTERS = 60
 
 
 class _Message(NamedTuple):
@@ -179,7 +178,7 @@ def _what(asked: list[_Message], names: dict[bytes, str]) -> str:
                 sql = names[name] = text.decode(errors="replace")
             case b"B":
                 sql = names.get(message.payload.split(b"\0")[1], sql)
-    return " ".join(sql.split())[:_WHAT_CHARACTERS]
+    return shortened(sql)
 
 
 def _exactly(stream: BinaryIO, size: int) -> bytes:

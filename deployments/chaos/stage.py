@@ -1,6 +1,7 @@
 """One scratch place for one case: a folder of the bucket, a store of its own, and a status endpoint."""
 
 import re
+import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -30,11 +31,11 @@ class Ground:
 
     Attributes:
         settings: of any feed: bucket, base folder, region, endpoint, encryption, authorization and store are used.
-        root: scratch prefix below the settings' root.
+        root: scratch prefix below the settings' root, and the beginning of the names of scratch schemas.
     """
 
     settings: SettingsFile
-    root: str
+    root: str = field(default_factory=lambda: f"px-chaos-{secrets.token_hex(4)}")
 
     @property
     def endpoint_url(self) -> str:
@@ -46,6 +47,26 @@ class Ground:
     def database(self) -> str:
         """The scheme of the store's URL."""
         return urlsplit(self.settings.store.get_secret_value()).scheme
+
+    @property
+    def zone(self) -> DropZone:
+        """Everything that is played lies below this root of the bucket."""
+        above = self.settings.zone
+        return DropZone.parse(above.bucket, "/".join(filter(None, [above.root, self.root])))
+
+    def schema(self, stage: str) -> str:
+        """Name of a stage's scratch tables in PostgreSQL."""
+        return f"{self.root}_{stage}".replace("-", "_")
+
+    def left_behind(self) -> list[str]:
+        """What should have been removed at the end of each case: keys of objects, names of schemas."""
+        with self.client() as client:
+            keys = list(keys_below(client, self.zone.bucket, f"{self.zone.root}/"))
+        if self.database == "sqlite":
+            return keys  # those files go with their folder
+        with open_store(self.settings.store.get_secret_value()).read() as reader:
+            sql = "SELECT nspname FROM pg_namespace WHERE starts_with(nspname, :beginning)"
+            return keys + [name for (name,) in reader.execute(sql, {"beginning": self.schema("")})]
 
     @contextmanager
     def client(self) -> Iterator["S3Client"]:
@@ -92,13 +113,8 @@ class Stage:
         if self.ground.database == "sqlite":
             return f"sqlite:///{self.database_file}"
         url = urlsplit(self.ground.settings.store.get_secret_value())
-        parameters = {**dict(parse_qsl(url.query)), "schema": self.schema}
+        parameters = {**dict(parse_qsl(url.query)), "schema": self.ground.schema(self.name)}
         return url._replace(query=urlencode(parameters)).geturl()
-
-    @property
-    def schema(self) -> str:
-        """Of the scratch tables in PostgreSQL."""
-        return f"{self.ground.root}_{self.name}".replace("-", "_")
 
     @property
     def store(self) -> Store:
@@ -114,8 +130,8 @@ class Stage:
 
     def zone(self, feed: str) -> DropZone:
         """A feed's drop zone."""
-        above = self.ground.settings.zone
-        return DropZone.parse(above.bucket, "/".join(filter(None, [above.root, self.ground.root, self.name, feed])))
+        above = self.ground.zone
+        return DropZone.parse(above.bucket, "/".join(filter(None, [above.root, self.name, feed])))
 
     def settings(self, feed: str, *, endpoint_url: str, store_url: str, callback_url: str) -> SettingsFile:
         """Settings of a feed of this stage, with the doors at these addresses."""
@@ -215,23 +231,24 @@ class Stage:
     def clean(self) -> None:
         """Remove everything from bucket and database."""
         zone = self.zone("")
-        for key in list(self._keys(f"{zone.root}/")):
+        for key in list(keys_below(self.client, zone.bucket, f"{zone.root}/")):
             self.client.delete_object(Bucket=zone.bucket, Key=key)
         if self.ground.database != "sqlite" and self._store:
             with self._store.transaction() as tx:
-                tx.change(f'DROP SCHEMA IF EXISTS "{self.schema}" CASCADE')
+                tx.change(f'DROP SCHEMA IF EXISTS "{self.ground.schema(self.name)}" CASCADE')
 
     def _below(self, prefix: str, feed: str) -> dict[str, bytes]:
         bucket = self.zone(feed).bucket
         return {
             key.removeprefix(prefix): self.client.get_object(Bucket=bucket, Key=key)["Body"].read()
-            for key in self._keys(prefix)
+            for key in keys_below(self.client, bucket, prefix)
         }
 
-    def _keys(self, prefix: str) -> Iterator[str]:
-        bucket = self.ground.settings.zone.bucket
-        for page in self.client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
-            yield from (entry["Key"] for entry in page.get("Contents", ()))
+
+def keys_below(client: "S3Client", bucket: str, prefix: str) -> Iterator[str]:
+    """Every key that begins so."""
+    for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+        yield from (entry["Key"] for entry in page.get("Contents", ()))
 
 
 @contextmanager
