@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from blocks.database import Parameters, Transaction
+from blocks.feed_places import settle
+from blocks.history import History, StepName, note
 from blocks.leases import Lease, Leases, confirm, hold, writing
 from blocks.ledger_reader import LedgerReader, deliveries_where, outcomes_of
 from blocks.ledger_rows import Decision, DeliveryRecord, outcome_row, stored_row
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["Decision", "DeliveryRecord", "Lease", "Ledger"]
 
 
-class Ledger(Leases, LedgerReader, Outbox):
+class Ledger(Leases, LedgerReader, History, Outbox):
     """All verbs of the ledger over one store."""
 
     def migrate(self) -> None:
@@ -55,12 +57,32 @@ class Ledger(Leases, LedgerReader, Outbox):
             now, stage = tx.now_ms(), Stage.CLAIMED.value
             row = {"feed": lease.feed, "entity": entity.value, "day": folder.day, "now": now, "stage": stage}
             if tx.change(sql, {**key, **row}):
-                for position, file in enumerate(manifest(folder)):
+                files = manifest(folder)
+                for position, file in enumerate(files):
                     _put_file(tx, key["id"], position, file)
+                note(tx, lease, key["id"], StepName.CLAIMED, f"dt={folder.day}, {len(files)} objects")
             return next(iter(deliveries_where(tx, "id = :id AND finished_at_ms IS NULL", key)), None)
 
+    def resume(self, lease: Lease, place: str) -> list[Delivery]:
+        """Deliveries with work left to do, oldest day first: a run goes on with them before it looks for new ones.
+
+        Args:
+            lease: the feed's.
+            place: what the settings call the feed's root, `s3://bucket/root`.
+
+        Raises:
+            SettingsError: the open deliveries lie in another place, or another feed has open ones in this place.
+            LeaseLost: another run has taken over.
+        """
+        with writing(self._store, lease) as tx:
+            found = deliveries_where(tx, "feed = :feed AND finished_at_ms IS NULL ORDER BY day", {"feed": lease.feed})
+            settle(tx, lease.feed, place, found)
+            for delivery in found:
+                note(tx, lease, delivery.id, StepName.RESUMED, delivery.stage.value)
+            return found
+
     def abandon(self, lease: Lease, delivery: Delivery) -> bool:
-        """Forget a claim of which nothing was loaded yet; False where something was, and nothing is forgotten.
+        """Give up a claim of which nothing was loaded yet; False where something was, and nothing is given up.
 
         Raises:
             LeaseLost: another run has taken over.
@@ -70,25 +92,26 @@ class Ledger(Leases, LedgerReader, Outbox):
                 (SELECT 1 FROM import_files WHERE delivery_id = :id AND outcome = 'loaded')
         """
         with self._writing(lease, delivery) as tx:
-            return tx.change(sql, {"id": delivery.id}) > 0
+            given_up = tx.change(sql, {"id": delivery.id}) > 0
+            if given_up:
+                note(tx, lease, delivery.id, StepName.ABANDONED, "its files are gone")
+            return given_up
 
-    def adopt(self, lease: Lease, delivery: Delivery, name: str, stored: StoredObject | None) -> Delivery:
-        """Claim a file's new version, or none, in place of the one that went before it was judged.
+    def adopt(self, lease: Lease, delivery: Delivery, name: str, stored: StoredObject) -> Delivery:
+        """Claim a file's new version in place of the one that went before it was judged.
 
         Raises:
             LeaseLost: another run has taken over.
         """
-        key = {"id": delivery.id, "name": name}
+        sql = """
+            UPDATE import_files SET kind = :kind, key = :key, etag = :etag, size_bytes = :size_bytes,
+                modified_at_ms = :modified_at_ms
+            WHERE delivery_id = :id AND name = :name AND outcome IS NULL
+        """
+        row = {"id": delivery.id, "name": name, "kind": kind_of(name, stored.size_bytes).value, **stored_row(stored)}
         with self._writing(lease, delivery) as tx:
-            if stored is None:
-                tx.execute("DELETE FROM import_files WHERE delivery_id = :id AND name = :name AND outcome IS NULL", key)
-            else:
-                sql = """
-                    UPDATE import_files SET kind = :kind, key = :key, etag = :etag, size_bytes = :size_bytes,
-                        modified_at_ms = :modified_at_ms
-                    WHERE delivery_id = :id AND name = :name AND outcome IS NULL
-                """
-                tx.execute(sql, {**key, "kind": kind_of(name, stored.size_bytes).value, **stored_row(stored)})
+            if tx.change(sql, row):
+                note(tx, lease, delivery.id, StepName.ADOPTED, name)
             [adopted] = deliveries_where(tx, "id = :id", {"id": delivery.id})
             return adopted
 
@@ -100,7 +123,7 @@ class Ledger(Leases, LedgerReader, Outbox):
         """
         with self._writing(lease, delivery) as tx:
             if outcome.name not in outcomes_of(tx, delivery.id):
-                _judge(tx, delivery, outcome, places)
+                _judge(tx, lease, delivery, outcome, places)
 
     @property
     def shared(self) -> bool:
@@ -152,7 +175,7 @@ class Ledger(Leases, LedgerReader, Outbox):
             _reconcile(name, valid, counts)
             hold(tx, lease)
             outcome = FileOutcome(name, size_bytes, sha256, valid.rows, counts, ())
-            _judge(tx, delivery, outcome, [])
+            _judge(tx, lease, delivery, outcome, [])
         return outcome
 
     def decide(
@@ -178,9 +201,10 @@ class Ledger(Leases, LedgerReader, Outbox):
                 status_json = :status_json, errors_csv = :errors_csv, catalogue_hash = :catalogue_hash
             WHERE id = :id AND stage = 'claimed'
         """
+        verdict = verdict_of(success)
         row = {
             "id": delivery.id,
-            "verdict": verdict_of(success),
+            "verdict": verdict,
             "status_txt": status_txt.decode(),
             "status_json": status_json.decode(),
             "errors_csv": None if errors_csv is None else errors_csv.decode(),
@@ -189,6 +213,7 @@ class Ledger(Leases, LedgerReader, Outbox):
         with self._writing(lease, delivery) as tx:
             if not tx.change(sql, row):
                 return
+            note(tx, lease, delivery.id, StepName.DECIDED, verdict)
             for position, move in enumerate(moves):
                 _put_move(tx, delivery, position, move)
             if callback_body is not None:
@@ -210,6 +235,7 @@ class Ledger(Leases, LedgerReader, Outbox):
             if steps == 1:
                 sql = "UPDATE import_deliveries SET stage = :stage WHERE id = :id"
                 tx.execute(sql, {"id": delivery.id, "stage": stage.value})
+                note(tx, lease, delivery.id, StepName(stage.value))
 
     def finish(self, lease: Lease, delivery: Delivery) -> None:
         """Close a delivery whose folder is cleared; what its callback still needs is in the outbox.
@@ -219,11 +245,15 @@ class Ledger(Leases, LedgerReader, Outbox):
             ValueError: the folder is not cleared.
         """
         sql = """
-            UPDATE import_deliveries SET finished_at_ms = coalesce(finished_at_ms, :now)
-            WHERE id = :id AND stage = 'cleared'
+            UPDATE import_deliveries SET finished_at_ms = :now
+            WHERE id = :id AND stage = 'cleared' AND finished_at_ms IS NULL
         """
         with self._writing(lease, delivery) as tx:
-            if not tx.change(sql, {"id": delivery.id, "now": tx.now_ms()}):
+            if tx.change(sql, {"id": delivery.id, "now": tx.now_ms()}):
+                note(tx, lease, delivery.id, StepName.FINISHED)
+            elif not tx.execute(
+                "SELECT 1 FROM import_deliveries WHERE id = :id AND stage = 'cleared'", {"id": delivery.id}
+            ):
                 raise ValueError(f"delivery {delivery.id} is not cleared")
 
     @contextmanager
@@ -253,7 +283,9 @@ def _put_move(tx: Transaction, delivery: Delivery, position: int, move: Move) ->
     tx.execute(sql, {**stored_row(move.source), **key})
 
 
-def _judge(tx: Transaction, delivery: Delivery, outcome: FileOutcome, places: Sequence[FaultPlace]) -> None:
+def _judge(
+    tx: Transaction, lease: Lease, delivery: Delivery, outcome: FileOutcome, places: Sequence[FaultPlace]
+) -> None:
     """Write the outcome of a file that has none yet."""
     sql = """
         UPDATE import_files SET outcome = :outcome, read_bytes = :read_bytes, sha256 = :sha256, rows = :rows,
@@ -265,6 +297,7 @@ def _judge(tx: Transaction, delivery: Delivery, outcome: FileOutcome, places: Se
     key = {"delivery_id": delivery.id, "name": outcome.name}
     if not tx.change(sql, {**key, **outcome_row(outcome, places)}):
         raise ValueError(f"{outcome.name} is no undecided file of delivery {delivery.id}")
+    note(tx, lease, delivery.id, StepName.LOADED if outcome.counts else StepName.REJECTED, outcome.name)
 
 
 def _reconcile(name: str, valid: "ValidFile", counts: LoadCounts) -> None:

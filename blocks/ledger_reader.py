@@ -57,13 +57,6 @@ class LedgerReader:
                 """,
                 {"id": delivery.id},
             )
-            moves = reader.execute(
-                """
-                SELECT target_key, key, etag, size_bytes, modified_at_ms FROM import_moves
-                WHERE delivery_id = :id ORDER BY position
-                """,
-                {"id": delivery.id},
-            )
         if not decided:
             raise ValueError(f"delivery {delivery.id} is not decided")
         [(verdict, status_txt, status_json, errors_csv, catalogue_hash)] = decided
@@ -73,16 +66,42 @@ class LedgerReader:
             status_json.encode(),
             None if errors_csv is None else errors_csv.encode(),
             catalogue_hash,
-            tuple(Move(stored_object(*source), target_key) for target_key, *source in moves),
+            self.moves(delivery.id),
         )
+
+    def moves(self, delivery_id: str) -> tuple[Move, ...]:
+        """What an earlier delivery of the date had left, and where it makes way to; none before the decision."""
+        sql = """
+            SELECT target_key, key, etag, size_bytes, modified_at_ms FROM import_moves
+            WHERE delivery_id = :id ORDER BY position
+        """
+        with self._store.read() as reader:
+            rows = reader.execute(sql, {"id": delivery_id})
+        return tuple(Move(stored_object(*source), target_key) for target_key, *source in rows)
 
     def deliveries(self, feed: str = "", limit: int = 20) -> list[DeliveryRecord]:
         """The latest claims, newest first; of all feeds if none is named. None where nothing was ever imported."""
+        condition = "feed = :feed OR :feed = '' ORDER BY claimed_at_ms DESC, day DESC LIMIT :limit"
+        return self._records(condition, {"feed": feed, "limit": limit})
+
+    def record(self, delivery_id: str) -> DeliveryRecord | None:
+        """One delivery; None where there is none, or where its claim was given up."""
+        return next(iter(self._records("id = :id", {"id": delivery_id})), None)
+
+    def ids(self, beginning: str) -> list[str]:
+        """The deliveries whose ids begin so, with those whose claim was given up."""
         sql = """
-            SELECT id, feed, entity, day, stage, coalesce(verdict, ''), claimed_at_ms, finished_at_ms,
-                coalesce(catalogue_hash, '')
-            FROM import_deliveries WHERE feed = :feed OR :feed = '' ORDER BY claimed_at_ms DESC, day DESC LIMIT :limit
+            SELECT id FROM (SELECT id FROM import_deliveries UNION SELECT delivery_id FROM import_steps) AS known
+            WHERE substr(id, 1, length(:beginning)) = :beginning ORDER BY id
         """
+        with self._store.read() as reader:
+            return [id_ for (id_,) in reader.execute(sql, {"beginning": beginning})]
+
+    def _records(self, condition: str, parameters: Parameters) -> list[DeliveryRecord]:
+        sql = (
+            "SELECT id, feed, entity, day, stage, coalesce(verdict, ''), claimed_at_ms, finished_at_ms, "  # noqa: S608 - our own
+            f"coalesce(catalogue_hash, '') FROM import_deliveries WHERE {condition}"
+        )
         with self._store.read() as reader:
             return [
                 DeliveryRecord(
@@ -98,7 +117,7 @@ class LedgerReader:
                     files=tuple(outcomes_of(reader, id_).values()),
                 )
                 for id_, name, entity, day, stage, verdict, claimed, finished, catalogue_hash in reader.execute(
-                    sql, {"feed": feed, "limit": limit}
+                    sql, parameters
                 )
             ]
 

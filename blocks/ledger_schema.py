@@ -13,6 +13,8 @@ They lie in the store's database, beside the records. To look at them: `sqlite3 
                        `outcome` is `loaded` or `rejected`, with the counts of the load or the faults
     import_moves       what an earlier delivery left in the archive folder and where it makes way to
     import_callbacks   the outbox: what the status endpoint is told, and when it is tried again
+    import_steps       a row for each thing that a run did to a delivery; nothing here is ever changed or removed
+    import_feeds       a row a feed: the place in S3 that it imported last
 
 Times are milliseconds since 1970 in UTC, by the database's clock; those of stored objects by S3's.
 Not here: settings, credentials, any cell of any file.
@@ -105,8 +107,24 @@ _FIRST = (
         WHERE received_at_ms IS NULL AND gave_up_at_ms IS NULL
     """,
 )
+_SECOND = (
+    # no reference to the delivery: a claim that is given up leaves its steps behind
+    """
+    CREATE TABLE import_steps (
+        delivery_id TEXT NOT NULL,
+        position BIGINT NOT NULL,
+        at_ms BIGINT NOT NULL,
+        owner TEXT NOT NULL,
+        fence BIGINT NOT NULL,
+        name TEXT NOT NULL,
+        detail TEXT NOT NULL,
+        PRIMARY KEY (delivery_id, position)
+    )
+    """,
+    "CREATE TABLE import_feeds (feed TEXT NOT NULL PRIMARY KEY, place TEXT NOT NULL)",
+)
 #: What makes version N of version N - 1. What has been released is never changed, only followed by another.
-VERSIONS = (_FIRST,)
+VERSIONS = (_FIRST, _SECOND)
 
 
 def migrate(store: Store) -> None:

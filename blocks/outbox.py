@@ -1,11 +1,14 @@
 """The outbox: what the status endpoint must still be told, whatever becomes of the run (rules N1 to N3)."""
 
+import sys
 import uuid
+from dataclasses import dataclass
 from datetime import datetime
 
-from blocks.database import Store, Transaction
+from blocks.database import Parameters, Store, Transaction
+from blocks.history import StepName, note
 from blocks.leases import Lease, writing
-from blocks.ledger_rows import milliseconds
+from blocks.ledger_rows import milliseconds, moment
 from schemas.delivery import Callback, Delivery
 
 _WAITING = "received_at_ms IS NULL AND gave_up_at_ms IS NULL"
@@ -26,6 +29,40 @@ def put_callback(tx: Transaction, delivery: Delivery, body: bytes) -> None:
             "now": tx.now_ms(),
         },
     )
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackRecord:
+    """One callback as a person asks for it.
+
+    Attributes:
+        id: the same on every try.
+        delivery_id: the delivery that it tells of.
+        feed: name of the feed.
+        day: YYYYMMDD of the delivery's folder.
+        attempts: tries made so far.
+        last_answer: what came of the last one; empty before the first, or where it was received.
+        next_attempt_at: UTC; only of meaning while it waits.
+        received_at: UTC; None if it was not.
+        gave_up_at: UTC; None if it was received or still waits.
+    """
+
+    id: str
+    delivery_id: str
+    feed: str
+    day: str
+    attempts: int
+    last_answer: str
+    next_attempt_at: datetime
+    received_at: datetime | None
+    gave_up_at: datetime | None
+
+    @property
+    def state(self) -> str:
+        """waiting, received or given up."""
+        if self.received_at:
+            return "received"
+        return "given up" if self.gave_up_at else "waiting"
 
 
 class Outbox:
@@ -63,7 +100,7 @@ class Outbox:
             "UPDATE import_callbacks SET attempts = attempts + 1, last_answer = :answer, "  # noqa: S608 - a constant
             "received_at_ms = :received_at, gave_up_at_ms = :gave_up_at, "
             "next_attempt_at_ms = coalesce(:next_attempt_at, next_attempt_at_ms) "
-            f"WHERE id = :id AND feed = :feed AND {_WAITING}"
+            f"WHERE id = :id AND feed = :feed AND {_WAITING} RETURNING delivery_id"
         )
         again = None if received or next_attempt_at is None else milliseconds(next_attempt_at)
         with writing(self._store, lease) as tx:
@@ -73,4 +110,32 @@ class Outbox:
                 "gave_up_at": None if received or again is not None else now,
                 "next_attempt_at": again,
             }
-            tx.execute(sql, {"id": callback_id, "feed": lease.feed, "answer": answer, **times})
+            for (delivery_id,) in tx.execute(sql, {"id": callback_id, "feed": lease.feed, "answer": answer, **times}):
+                note(tx, lease, delivery_id, StepName.TOLD, "received" if received else answer)
+
+    def make_due(self, lease: Lease, callback_id: str, *, even_if_received: bool) -> bool:
+        """Let a callback be sent now, its tries counted anew; False where there is nothing to send.
+
+        Raises:
+            LeaseLost: another run has taken over.
+        """
+        sql = """
+            UPDATE import_callbacks SET attempts = 0, next_attempt_at_ms = :now, received_at_ms = NULL,
+                gave_up_at_ms = NULL
+            WHERE id = :id AND feed = :feed AND (received_at_ms IS NULL OR :even_if_received = 1)
+        """
+        which: Parameters = {"id": callback_id, "feed": lease.feed, "even_if_received": int(even_if_received)}
+        with writing(self._store, lease) as tx:
+            return tx.change(sql, {**which, "now": tx.now_ms()}) > 0
+
+    def callbacks(self, feed: str = "", limit: int = sys.maxsize) -> list[CallbackRecord]:
+        """What was told or is still to be, the latest delivery first; of all feeds if none is named."""
+        sql = """
+            SELECT c.id, c.delivery_id, c.feed, d.day, c.attempts, c.last_answer,
+                c.next_attempt_at_ms, c.received_at_ms, c.gave_up_at_ms
+            FROM import_callbacks c JOIN import_deliveries d ON d.id = c.delivery_id
+            WHERE c.feed = :feed OR :feed = '' ORDER BY d.claimed_at_ms DESC, c.id LIMIT :limit
+        """
+        with self._store.read() as reader:
+            rows = reader.execute(sql, {"feed": feed, "limit": limit})
+        return [CallbackRecord(*row[:6], *(None if at is None else moment(at) for at in row[6:])) for row in rows]

@@ -39,7 +39,7 @@ def translated(error: psycopg.Error, store: str) -> ImporterError | None:
     if code.startswith(_NOT_GRANTED):
         return _not_granted(store, said)
     if code.startswith(_NO_SUCH_TABLE) and "import_" in said:
-        return SettingsError("store", f"{store} holds no ledger; nothing was imported there yet")
+        return SettingsError("store", f"{store} holds no ledger of this version; the next run makes it")
     if code.startswith(_NOT_IN_ENCODING):
         problem = "the encoding of the database has no such characters as the file"
         return StoreConflict(store, problem, "make the database anew with ENCODING 'UTF8'")

@@ -1,14 +1,21 @@
 """Where a delivery's files lie on this machine while it is imported."""
 
 import os
+import re
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Collection, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from schemas.errors import AccessRefused
+
+_PREFIX = "px-import-"
+_NAME = re.compile(_PREFIX + r"([0-9a-f-]{36})-[0-9]+")
+_OLD_SECONDS = 7 * 24 * 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +34,7 @@ class Spool:
         Raises:
             AccessRefused: somebody else has made something of that name.
         """
-        folder = Path(tempfile.gettempdir()) / f"px-import-{delivery_id}-{fence}"
+        folder = Path(tempfile.gettempdir()) / f"{_PREFIX}{delivery_id}-{fence}"
         try:
             folder.mkdir(mode=0o700)
         except FileExistsError:
@@ -57,12 +64,35 @@ def remove_spools(delivery_id: str) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def remove_old_spools(*, but: Collection[str]) -> None:
+    """Delete what runs that were killed have left on this machine; a folder that a run still uses is never that old.
+
+    Args:
+        but: ids of deliveries whose files are kept: an open one may still need what was imported.
+    """
+    oldest = time.time() - _OLD_SECONDS
+    for folder in _folders("*"):
+        with suppress(FileNotFoundError):  # another run clears up as well
+            newest = max(path.lstat().st_mtime for path in (folder, *folder.iterdir()))
+            if newest < oldest and _delivery_of(folder) not in but:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
 def _folders(delivery_id: str) -> list[Path]:
-    found = Path(tempfile.gettempdir()).glob(f"px-import-{delivery_id}-*")
-    return [folder for folder in found if _is_private(folder)]
+    found = Path(tempfile.gettempdir()).glob(f"{_PREFIX}{delivery_id}-*")
+    return [folder for folder in found if _delivery_of(folder) and _is_private(folder)]
+
+
+def _delivery_of(folder: Path) -> str:
+    """Id of the delivery that a folder belongs to; empty where it is something else of a similar name."""
+    found = _NAME.fullmatch(folder.name)
+    return found[1] if found else ""
 
 
 def _is_private(folder: Path) -> bool:
     """Whether it is a folder, no link, of this user, and closed to all others."""
-    found = folder.lstat()
+    try:
+        found = folder.lstat()
+    except FileNotFoundError:
+        return False
     return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o077

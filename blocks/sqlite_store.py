@@ -151,7 +151,7 @@ class SqliteStore:
         if code == sqlite3.SQLITE_CANTOPEN and not self.path.parent.is_dir():
             return SettingsError("store", f"the folder {self.path.parent} does not exist; create it or name another")
         if "no such table: import_" in str(error):
-            return SettingsError("store", f"{self.path} holds no ledger; nothing was imported there yet")
+            return SettingsError("store", f"{self.path} holds no ledger of this version; the next run makes it")
         if code in _BUSY:
             return StoreBusy(self.name, str(error))
         if code in _REFUSED:

@@ -65,12 +65,8 @@ def _parser() -> argparse.ArgumentParser:
     apply.add_argument("settings", nargs="+", type=Path, metavar="SETTINGS.yaml", help="settings files, one a feed")
     apply.set_defaults(command=_apply)
 
-    deliveries = commands.add_parser("deliveries", help="what the ledger knows: past and open deliveries")
-    deliveries.add_argument("settings", nargs="*", type=Path, metavar="SETTINGS.yaml", help="whose ledgers are read")
-    deliveries.add_argument("--feed", default="", metavar="NAME", help="only this feed")
-    deliveries.add_argument("--json", action="store_true", help="print JSON")
-    deliveries.set_defaults(command=_deliveries)
-
+    _add_deliveries(commands)
+    _add_callbacks(commands)
     _add_chaos(commands)
     return parser
 
@@ -105,6 +101,34 @@ def _add_catalogue(commands: "argparse._SubParsersAction[argparse.ArgumentParser
     default = verbs.add_parser("default", help="print PX's default attributes")
     default.add_argument("entity", choices=[entity.value for entity in Entity])
     default.set_defaults(command=_show_default)
+
+
+def _add_deliveries(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    deliveries = commands.add_parser(
+        "deliveries",
+        help="what the ledger knows: past and open deliveries",
+        epilog="px-import deliveries show ID [SETTINGS.yaml …] tells the whole story of one.",
+    )
+    add = deliveries.add_argument
+    add("settings", nargs="*", metavar="[show ID] SETTINGS.yaml", help="whose ledgers are read")
+    add("--feed", default="", metavar="NAME", help="only this feed")
+    add("--json", action="store_true", help="print JSON")
+    deliveries.set_defaults(command=_deliveries)
+
+
+def _add_callbacks(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    callbacks = commands.add_parser("callbacks", help="what status endpoints were told, and are still to be told")
+    verbs = callbacks.add_subparsers(required=True, metavar="list|resend")
+    listed = verbs.add_parser("list", help="all callbacks, and what came of them")
+    listed.add_argument("settings", nargs="*", type=Path, metavar="SETTINGS.yaml", help="whose ledgers are read")
+    listed.add_argument("--feed", default="", metavar="NAME", help="only this feed")
+    listed.add_argument("--json", action="store_true", help="print JSON")
+    listed.set_defaults(command=_list_callbacks)
+    resent = verbs.add_parser("resend", help="send one now, under the same id and with the same body")
+    resent.add_argument("id", metavar="ID", help="of the callback, or its beginning")
+    resent.add_argument("settings", nargs="*", type=Path, metavar="SETTINGS.yaml", help="whose outboxes are searched")
+    resent.add_argument("--again", action="store_true", help="also if it was received before")
+    resent.set_defaults(command=_resend)
 
 
 def _add_chaos(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -182,9 +206,25 @@ def _apply(options: argparse.Namespace) -> int:
 
 
 def _deliveries(options: argparse.Namespace) -> int:
-    from deployments.deliveries import deliveries
+    from deployments.deliveries import deliveries, show_delivery
 
-    return deliveries(options.settings, options.feed, as_json=options.json)
+    match options.settings:
+        case ["show", beginning, *files]:
+            return show_delivery(beginning, [Path(file) for file in files], as_json=options.json)
+        case files:
+            return deliveries([Path(file) for file in files], options.feed, as_json=options.json)
+
+
+def _list_callbacks(options: argparse.Namespace) -> int:
+    from deployments.callbacks import list_callbacks
+
+    return list_callbacks(options.settings, options.feed, as_json=options.json)
+
+
+def _resend(options: argparse.Namespace) -> int:
+    from deployments.callbacks import resend
+
+    return resend(options.id, options.settings, again=options.again)
 
 
 def _chaos(options: argparse.Namespace) -> int:

@@ -95,7 +95,7 @@ async def tick(settings: ImportSettings, finished: list[DeliveryReport]) -> Feed
 
 async def _import_all(feed: Connections, held: HeldLease, finished: list[DeliveryReport]) -> FeedReport:
     """Import everything, into `finished` delivery by delivery."""
-    for delivery in await unfinished(feed):
+    for delivery in await unfinished(feed, held):
         await _complete(feed, held, delivery, finished)
     unreceived = list(await notify(feed, held))
     seen, known = await discover(feed), list[str]()

@@ -33,7 +33,7 @@ class DeliveryReport:
         return f"dt={self.delivery.day} {verdict} {'; '.join(self.message.splitlines())}"
 
 
-_TAKEN = "Another run is importing this feed."
+TAKEN = "Another run is importing this feed."
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +67,13 @@ class FeedReport:
     def summary(self) -> str:
         """Message of the run's state."""
         if self.skipped and not self.deliveries:
-            return _TAKEN
+            return TAKEN
         return "; ".join([*self._deliveries(), *self.remarks])
 
     @property
     def remarks(self) -> tuple[str, ...]:
         """What else a person should know: what was left alone and why, callbacks that were not received."""
-        return (*self._left_alone(), *self.unreceived, *((_TAKEN,) if self.skipped else ()))
+        return (*self._left_alone(), *self.unreceived, *((TAKEN,) if self.skipped else ()))
 
     def _deliveries(self) -> Iterator[str]:
         if not self.deliveries:

@@ -5,6 +5,7 @@ from pathlib import Path
 from blocks import connections
 from blocks.connections import Connections, HeldLease
 from blocks.import_settings import ImportSettings
+from blocks.spool import remove_old_spools
 from schemas.delivery import Delivery
 from tasks.verb import verb
 
@@ -40,13 +41,20 @@ def take_lease(feed: Connections) -> HeldLease | None:
 
 
 @verb("resume")
-def unfinished(feed: Connections) -> list[Delivery]:
+def unfinished(feed: Connections, held: HeldLease) -> list[Delivery]:
     """Deliveries that an earlier run claimed and did not finish, oldest first (rule R1).
 
+    What runs that were killed long ago have left on this machine goes.
+
     Raises:
+        SettingsError: they lie elsewhere than the settings say; see `Ledger.resume`.
         StoreBusy: worth another try.
+        LeaseLost: another run has taken over.
     """
-    return feed.ledger.open_deliveries(feed.settings.feed)
+    zone = feed.settings.zone
+    found = feed.ledger.resume(held.lease, zone.url(zone.root))
+    remove_old_spools(but={delivery.id for delivery in found})
+    return found
 
 
 @verb("release lease")

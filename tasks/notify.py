@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from blocks.connections import Connections, HeldLease
 from schemas.callback_schedule import next_attempt, within_run
 from schemas.delivery import Callback
+from schemas.errors import SettingsError
 from tasks.verb import verb
 
 
@@ -25,6 +26,21 @@ def notify(feed: Connections, held: HeldLease) -> tuple[str, ...]:
         return ()
     reasons = [_send(feed, held, callback) for callback in feed.ledger.due_callbacks(feed.settings.feed)]
     return tuple(reason for reason in reasons if reason)
+
+
+@verb("make due")
+def make_due(feed: Connections, held: HeldLease, callback_id: str, *, even_if_received: bool) -> None:
+    """Let a callback be sent now, its tries counted anew.
+
+    Raises:
+        SettingsError: there is no such callback, or it was received before.
+        StoreBusy: the outbox cannot be written.
+        LeaseLost: another run has taken over.
+    """
+    if not feed.settings.status_endpoint.url:
+        raise SettingsError("status_endpoint.url", "no status endpoint is set; name the one that shall be told")
+    if not feed.ledger.make_due(held.lease, callback_id, even_if_received=even_if_received):
+        raise SettingsError("ID", f"callback {callback_id} was received before; add --again to send it all the same")
 
 
 def _send(feed: Connections, held: HeldLease, callback: Callback) -> str:

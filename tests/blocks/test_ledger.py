@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from blocks import ledger_schema
 from blocks.database import Store
+from blocks.history import StepName
 from blocks.ledger import Decision, Lease, Ledger
 from blocks.ledger_schema import VERSIONS
 from blocks.sqlite_store import SqliteStore
@@ -17,7 +19,7 @@ from blocks.stores import open_store
 from schemas.catalogue import AttributeType, Entity
 from schemas.delivery import Delivery, DeliveryFile, Move, Stage, delivery_id, manifest
 from schemas.drop_zone import Folder, ObjectKind, StoredObject
-from schemas.errors import CountsDisagree, LeaseLost, StoreConflict
+from schemas.errors import CountsDisagree, LeaseLost, SettingsError, StoreConflict
 from schemas.issues import Code, FaultPlace, Issue
 from schemas.outcome import FileOutcome, LoadCounts
 from schemas.valid_file import ValidFile
@@ -90,6 +92,10 @@ def decide(ledger: Ledger, lease: Lease, delivery: Delivery, **how: Any) -> None
     ledger.decide(lease, delivery, **what)
 
 
+def steps(ledger: Ledger, delivery: Delivery) -> list[str]:
+    return [step.name.value for step in ledger.steps(delivery.id)]
+
+
 def everything(store: Store) -> dict[str, list[tuple[Any, ...]]]:
     """Every row of every table."""
     tables = "SELECT table_name FROM information_schema.tables WHERE table_schema = current_schema()"
@@ -137,6 +143,26 @@ def test_tables_of_a_newer_version_are_left_alone(store: Store, ledger: Ledger) 
         tx.execute("UPDATE import_schema SET version = 99")
     with pytest.raises(StoreConflict, match=r"version 99.*update this program"):
         ledger.migrate()
+
+
+def test_a_ledger_of_the_first_version_is_brought_up_to_date_and_keeps_all(
+    store: Store, monkeypatch: pytest.MonkeyPatch, valid: ValidFile
+) -> None:
+    ledger = Ledger(store)
+    with monkeypatch.context() as earlier:
+        earlier.setattr(ledger_schema, "VERSIONS", VERSIONS[:1])
+        earlier.setattr("blocks.ledger.note", lambda *_: None)
+        ledger.migrate()
+        lease = ledger.acquire(FEED, "run-1", 60)
+        assert lease
+        delivery = ledger.claim(lease, Entity.USER, folder())
+        assert delivery
+        load(ledger, lease, delivery, valid)
+    before = everything(store)
+    ledger.migrate()
+    after = everything(store)
+    assert after == before | {"import_schema": [(len(VERSIONS),)], "import_steps": [], "import_feeds": []}
+    assert ledger.resume(lease, "s3://b/drop") == [delivery]
 
 
 @pytest.mark.rule("R2")
@@ -248,7 +274,7 @@ WRITES: Mapping[str, Callable[[Ledger, Lease, Delivery, ValidFile], object]] = {
     "claim": lambda ledger, lease, delivery, valid: ledger.claim(lease, Entity.USER, folder(day="20211226")),
     "abandon": lambda ledger, lease, delivery, valid: ledger.abandon(lease, delivery),
     "adopt": lambda ledger, lease, delivery, valid: ledger.adopt(lease, delivery, USERS, stored(USERS, "e2")),
-    "drop": lambda ledger, lease, delivery, valid: ledger.adopt(lease, delivery, USERS, None),
+    "resume": lambda ledger, lease, delivery, valid: ledger.resume(lease, "s3://b/drop"),
     "reject": lambda ledger, lease, delivery, valid: ledger.reject(lease, delivery, REJECTED, PLACES),
     "load": load,
     "decide": lambda ledger, lease, delivery, valid: decide(ledger, lease, delivery),
@@ -257,11 +283,15 @@ WRITES: Mapping[str, Callable[[Ledger, Lease, Delivery, ValidFile], object]] = {
     "record answer": lambda ledger, lease, delivery, valid: ledger.record_answer(
         lease, ledger.due_callbacks(FEED)[0].id, received=True, next_attempt_at=None, answer="200"
     ),
+    "make due": lambda ledger, lease, delivery, valid: ledger.make_due(
+        lease, ledger.due_callbacks(FEED)[0].id, even_if_received=False
+    ),
 }
 BEFORE: Mapping[str, tuple[Stage, ...]] = {
     "advance": (Stage.DECIDED,),
     "finish": (Stage.DECIDED, Stage.ARCHIVED, Stage.CLEARED),
     "record answer": (Stage.DECIDED,),
+    "make due": (Stage.DECIDED,),
 }
 
 
@@ -356,6 +386,9 @@ def test_a_claim_of_which_nothing_was_loaded_can_be_forgotten(
     assert ledger.abandon(lease, delivery)
     assert count(store, "import_deliveries") == count(store, "import_files") == 0
     assert not ledger.abandon(lease, delivery)
+    assert ledger.claim(lease, Entity.USER, folder()), "what was put back can be claimed again"
+    assert steps(ledger, delivery) == ["claimed", "rejected", "abandoned", "claimed"]
+    assert ledger.ids(delivery.id[:8]) == [delivery.id]
 
 
 @pytest.mark.parametrize("how", ["loaded", "decided"])
@@ -372,18 +405,15 @@ def test_a_file_that_changed_before_its_load_is_claimed_anew(ledger: Ledger, lea
     newer = replace(stored(USERS, "e2", 20), modified_at=LATER)
     adopted = ledger.adopt(lease, delivery, USERS, newer)
     assert adopted == replace(delivery, files=(*delivery.files[:2], DeliveryFile(USERS, ObjectKind.INPUT, newer)))
-    gone = ledger.adopt(lease, delivery, USERS, None)
-    assert gone == replace(delivery, files=delivery.files[:2])
-    assert ledger.open_deliveries(FEED) == [gone]
+    assert ledger.open_deliveries(FEED) == [adopted]
 
 
 @pytest.mark.rule("D6")
-@pytest.mark.parametrize("newer", [stored(USERS, "e2"), None], ids=["changed", "vanished"])
 def test_a_file_that_changed_after_its_load_stays_as_it_was_loaded(
-    ledger: Ledger, lease: Lease, delivery: Delivery, valid: ValidFile, newer: StoredObject | None
+    ledger: Ledger, lease: Lease, delivery: Delivery, valid: ValidFile
 ) -> None:
     load(ledger, lease, delivery, valid)
-    assert ledger.adopt(lease, delivery, USERS, newer) == delivery
+    assert ledger.adopt(lease, delivery, USERS, stored(USERS, "e2")) == delivery
 
 
 # --- files ------------------------------------------------------------------------------------------------------------
@@ -717,3 +747,102 @@ def test_the_callback_that_waited_longest_goes_first(ledger: Ledger, lease: Leas
     sooner = datetime.now(UTC) - timedelta(hours=1)
     ledger.record_answer(lease, second.id, received=False, next_attempt_at=sooner, answer="")
     assert [callback.id for callback in ledger.due_callbacks(FEED)] == [second.id, first.id]
+
+
+# --- history ----------------------------------------------------------------------------------------------------------
+
+
+def test_every_step_is_kept_with_its_run_and_only_once(
+    store: Store, ledger: Ledger, lease: Lease, delivery: Delivery, valid: ValidFile
+) -> None:
+    ledger.adopt(lease, delivery, USERS, stored(USERS, "e2"))
+    load(ledger, lease, delivery, valid)
+    load(ledger, lease, delivery, valid)
+    ledger.release(lease)
+    later = ledger.acquire(FEED, "run-2", 60)
+    assert later
+    for _ in range(2):
+        decide(ledger, later, delivery)
+    [callback] = ledger.due_callbacks(FEED)
+    ledger.record_answer(later, callback.id, received=False, next_attempt_at=LATER, answer="503 busy")
+    for stage in (Stage.ARCHIVED, Stage.ARCHIVED, Stage.CLEARED):
+        ledger.advance(later, delivery, stage)
+    for _ in range(2):
+        ledger.finish(later, delivery)
+    found = [(step.run, step.fence, step.name, step.detail) for step in ledger.steps(delivery.id)]
+    assert found == [
+        ("run-1", 1, StepName.CLAIMED, "dt=20211225, 3 objects"),
+        ("run-1", 1, StepName.ADOPTED, USERS),
+        ("run-1", 1, StepName.LOADED, USERS),
+        ("run-2", 2, StepName.DECIDED, "ERROR"),
+        ("run-2", 2, StepName.TOLD, "503 busy"),
+        ("run-2", 2, StepName.ARCHIVED, ""),
+        ("run-2", 2, StepName.CLEARED, ""),
+        ("run-2", 2, StepName.FINISHED, ""),
+    ]
+    times = [step.at for step in ledger.steps(delivery.id)]
+    assert times == sorted(times)
+    assert abs(datetime.now(UTC) - times[0]) < timedelta(minutes=5)
+
+
+def test_what_is_undone_leaves_no_step(ledger: Ledger, lease: Lease, delivery: Delivery, valid: ValidFile) -> None:
+    with pytest.raises(CountsDisagree):
+        load(ledger, lease, delivery, replace(valid, repeated=0))
+    assert steps(ledger, delivery) == ["claimed"]
+
+
+@pytest.mark.rule("R1")
+def test_a_delivery_that_is_resumed_shows_by_whom(ledger: Ledger, lease: Lease, delivery: Delivery) -> None:
+    ledger.release(lease)
+    later = ledger.acquire(FEED, "run-2", 60)
+    assert later
+    assert ledger.resume(later, "s3://b/drop") == [delivery]
+    last = ledger.steps(delivery.id)[-1]
+    assert (last.name, last.run, last.detail) == (StepName.RESUMED, "run-2", "claimed")
+
+
+# --- places -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_feed_may_move_but_not_away_from_what_is_open(ledger: Ledger, lease: Lease) -> None:
+    assert ledger.resume(lease, "s3://b/one") == []
+    assert ledger.resume(lease, "s3://b/two") == []
+    ledger.claim(lease, Entity.USER, folder())
+    with pytest.raises(SettingsError, match=r"base_folder: dt=20211225 of s3://b/two is not finished; set bucket"):
+        ledger.resume(lease, "s3://b/three")
+    assert len(ledger.resume(lease, "s3://b/two")) == 1
+
+
+def test_a_place_is_not_taken_over_while_another_feed_has_open_deliveries_there(ledger: Ledger, lease: Lease) -> None:
+    ledger.resume(lease, "s3://b/one")
+    delivery = ledger.claim(lease, Entity.USER, folder())
+    assert delivery
+    renamed = ledger.acquire("renamed", "run-2", 60)
+    assert renamed
+    with pytest.raises(SettingsError, match=r"the feed 'users-feed' has unfinished deliveries in s3://b/one"):
+        ledger.resume(renamed, "s3://b/one")
+    assert ledger.abandon(lease, delivery)
+    assert ledger.resume(renamed, "s3://b/one") == []
+
+
+# --- callbacks for people ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.rule("N2")
+def test_a_callback_is_made_due_again_with_its_tries_counted_anew(
+    ledger: Ledger, lease: Lease, delivery: Delivery
+) -> None:
+    decide(ledger, lease, delivery)
+    [callback] = ledger.due_callbacks(FEED)
+    ledger.record_answer(lease, callback.id, received=False, next_attempt_at=None, answer="410 Gone")
+    [record] = ledger.callbacks(FEED)
+    assert (record.state, record.attempts, record.last_answer, record.day) == ("given up", 1, "410 Gone", "20211225")
+    assert ledger.make_due(lease, callback.id, even_if_received=False)
+    assert ledger.due_callbacks(FEED) == [callback]
+    ledger.record_answer(lease, callback.id, received=True, next_attempt_at=None, answer="")
+    assert not ledger.make_due(lease, callback.id, even_if_received=False)
+    assert ledger.due_callbacks(FEED) == []
+    assert ledger.make_due(lease, callback.id, even_if_received=True)
+    assert [each.state for each in ledger.callbacks()] == ["waiting"]
+    assert ledger.callbacks("other-feed") == []
+    assert not ledger.make_due(lease, "no such", even_if_received=True)

@@ -269,12 +269,13 @@ def whole_delivery(store: PostgresStore, make_file: MakeFile) -> None:
     assert lease
     for entity, day in ((Entity.USER, "20211225"), (Entity.ACCOUNT, "20211226")):
         folder = ledger_steps.folder(day=day)
+        ledger.resume(lease, f"s3://b/{entity}")
         forgotten = ledger.claim(lease, entity, folder)
         assert forgotten
         assert ledger.abandon(lease, forgotten)
         delivery = ledger.claim(lease, entity, folder)
         assert delivery
-        delivery = ledger.adopt(lease, delivery, "sub/", None)
+        delivery = ledger.adopt(lease, delivery, "sub/", ledger_steps.stored("sub/", "e2", 0))
         again = [{"id": "a", "name": "x"}, {"id": "a", "name": "y", PRODUCT_KEY: "AP-X-2-1"}, {"id": "b"}]
         for rows in (again[::2], [{PRODUCT_KEY: "AP-Y-2-1"} | row for row in again]):
             load(store, make_file(rows), entity=entity)
@@ -282,6 +283,7 @@ def whole_delivery(store: PostgresStore, make_file: MakeFile) -> None:
         ledger_steps.finish(ledger, lease, delivery)
         for callback in ledger.due_callbacks("feed"):
             ledger.record_answer(lease, callback.id, received=True, next_attempt_at=None, answer="200")
+            ledger.make_due(lease, callback.id, even_if_received=True)
     ledger.release(lease)
     assert [record.stage for record in ledger.deliveries()] == ["cleared"] * 2
 

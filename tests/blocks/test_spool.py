@@ -1,12 +1,16 @@
 """The spool: private, the same for every run, gone afterwards."""
 
+import os
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
 
-from blocks.spool import Spool, remove_spools, spooled_copies
+from blocks.spool import Spool, remove_old_spools, remove_spools, spooled_copies
 from schemas.errors import AccessRefused
+
+D1, D2 = "8e2bff1c-f9bc-5867-9348-36830d004a04", "83ab3091-5d32-50e2-be3d-fbba3ff61c91"
 
 
 @pytest.fixture(autouse=True)
@@ -16,19 +20,19 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_each_run_has_a_private_folder_until_the_delivery_is_finished(place: Path):
-    first, second = Spool.of("d-1", 1), Spool.of("d-1", 2)
+    first, second = Spool.of(D1, 1), Spool.of(D1, 2)
     first.stored(0).write_bytes(b"x")
     assert first.folder.stat().st_mode & 0o777 == 0o700
-    assert Spool.of("d-1", 1) == first != second
-    assert list(spooled_copies("d-1", 0)) == [first.stored(0)]
-    assert list(spooled_copies("d-1", 1)) == list(spooled_copies("d-2", 0)) == []
-    remove_spools("d-1")
+    assert Spool.of(D1, 1) == first != second
+    assert list(spooled_copies(D1, 0)) == [first.stored(0)]
+    assert list(spooled_copies(D1, 1)) == list(spooled_copies(D2, 0)) == []
+    remove_spools(D1)
     assert list(place.iterdir()) == []
 
 
 @pytest.mark.parametrize("trap", ["an open folder", "a link to another folder", "a link to nothing", "a file"])
 def test_what_somebody_else_has_made_is_refused_and_left_alone(place: Path, trap: str):
-    elsewhere, name = place / "elsewhere", place / "px-import-d-1-1"
+    elsewhere, name = place / "elsewhere", place / f"px-import-{D1}-1"
     elsewhere.mkdir(mode=0o700)
     if trap == "an open folder":
         name.mkdir()
@@ -38,6 +42,22 @@ def test_what_somebody_else_has_made_is_refused_and_left_alone(place: Path, trap
     else:
         name.symlink_to(elsewhere if trap == "a link to another folder" else place / "nothing")
     with pytest.raises(AccessRefused, match="remove it"):
-        Spool.of("d-1", 1)
-    remove_spools("d-1")
+        Spool.of(D1, 1)
+    remove_spools(D1)
     assert {path.name for path in place.iterdir()} == {"elsewhere", name.name}
+
+
+def test_only_old_spools_of_no_open_delivery_are_cleared_up(place: Path):
+    week_ago = time.time() - 8 * 24 * 3600
+    old, recent, kept = Spool.of(D1, 1), Spool.of(D1, 2), Spool.of(D2, 1)
+    touched = Spool.of(D1, 3)
+    touched.stored(0).touch()
+    stranger = place / "px-import-of-somebody"
+    stranger.mkdir(mode=0o700)
+    for folder in (old.folder, kept.folder, touched.folder, stranger):
+        os.utime(folder, (week_ago, week_ago))
+    old.stored(0).touch()
+    os.utime(old.stored(0), (week_ago, week_ago))
+    os.utime(old.folder, (week_ago, week_ago))
+    remove_old_spools(but={D2})
+    assert sorted(place.iterdir()) == sorted([recent.folder, kept.folder, touched.folder, stranger])

@@ -399,7 +399,7 @@ def test_a_store_knows_its_tables(store: Store, make_file: MakeFile) -> None:
 
 def test_a_database_without_a_ledger_is_said_to_be_one(store: Store, make_file: MakeFile) -> None:
     load(store, make_file([{"id": "a"}]))
-    with pytest.raises(SettingsError, match="holds no ledger; nothing was imported there yet"):
+    with pytest.raises(SettingsError, match="holds no ledger of this version; the next run makes it"):
         Ledger(store).deliveries()
 
 

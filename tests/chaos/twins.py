@@ -52,7 +52,7 @@ def nothing_makes_way():
 
 
 def nothing_is_resumed():
-    async def unfinished(feed):
+    async def unfinished(feed, held):
         return []
 
     flow.unfinished = unfinished
@@ -103,7 +103,7 @@ def ledger_beside_the_transaction():
             counts = tx.upsert(entity, valid, clear_blanks=clear_blanks, progress=progress)
         with self._writing(lease, delivery) as tx:
             outcome = FileOutcome(name, size_bytes, sha256, valid.rows, counts, ())
-            ledger._judge(tx, delivery, outcome, [])
+            ledger._judge(tx, lease, delivery, outcome, [])
         return outcome
 
     ledger.Ledger.load = load

@@ -1,0 +1,93 @@
+"""`px-import callbacks`: the outbox, read, and one of it sent again."""
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from blocks.import_settings import ImportSettings
+from blocks.outbox import CallbackRecord
+from deployments.deliveries import callback_json, callback_words
+from deployments.ledgers import feeds_of, ledger_of
+from flows.tell_again import tell_again
+from schemas.errors import SettingsError
+
+_PLAIN_WIDTH = 200
+
+
+def list_callbacks(files: list[Path], feed: str, *, as_json: bool) -> int:
+    """Print what the status endpoints were told or are still to be told, the latest delivery of each feed first.
+
+    Args:
+        files: settings files whose stores are read; none: those of the feeds saved in Prefect.
+        feed: only this one; empty for all.
+        as_json: print an array instead of a table.
+
+    Raises:
+        SettingsError, StoreBusy: the settings or a store cannot be read.
+    """
+    feeds = [each for each in feeds_of(files) if feed in ("", each.feed)]
+    found = [callback for each in feeds for callback in ledger_of(each).callbacks(each.feed)]
+    if as_json:
+        print(json.dumps([callback_json(each) for each in found], ensure_ascii=False, indent=2))
+    else:
+        console = Console(highlight=False, width=None if sys.stdout.isatty() else _PLAIN_WIDTH)
+        console.print(_table(found) if found else "No callbacks yet.")
+    return 0
+
+
+def resend(beginning: str, files: list[Path], *, again: bool) -> int:
+    """Send a callback now; see `tell_again`.
+
+    Args:
+        beginning: of its id, as much as is needed to tell it from others.
+        files: as for `list_callbacks`.
+        again: also if it was received before.
+
+    Returns:
+        0 it was received, 2 it was not, or a run holds the feed.
+
+    Raises:
+        SettingsError: there is no such callback, more than one, or it was received before.
+    """
+    settings, callback = _find(beginning, files)
+    unreceived = asyncio.run(tell_again(settings, callback.id, even_if_received=again))
+    if unreceived is None:
+        print(
+            f"px-import: a run is importing {callback.feed!r} right now; try again when it has ended", file=sys.stderr
+        )
+        return 2
+    [after] = [each for each in ledger_of(settings).callbacks(callback.feed) if each.id == callback.id]
+    print(f"{after.feed} dt={after.day} {callback_words(after)}")
+    return 0 if after.received_at else 2
+
+
+def _find(beginning: str, files: list[Path]) -> tuple[ImportSettings, CallbackRecord]:
+    given = [ImportSettings.from_file(path) for path in files] if files else _saved()
+    found = [
+        (settings, callback)
+        for settings in given
+        for callback in ledger_of(settings).callbacks(settings.feed)
+        if callback.id.startswith(beginning.lower())
+    ]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise SettingsError("ID", f"{len(found)} callbacks begin with {beginning!r}; write more of it")
+    raise SettingsError("ID", f"no callback begins with {beginning!r}; px-import callbacks list shows them")
+
+
+def _saved() -> list[ImportSettings]:
+    return [feed for feed in feeds_of([]) if isinstance(feed, ImportSettings)]
+
+
+def _table(callbacks: list[CallbackRecord]) -> Table:
+    table = Table("feed", "folder", "state", box=None)
+    table.add_column("callback", no_wrap=True)
+    for callback in callbacks:
+        table.add_row(escape(callback.feed), f"dt={callback.day}", escape(callback_words(callback)), callback.id)
+    return table
