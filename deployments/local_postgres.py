@@ -1,9 +1,5 @@
 """A real PostgreSQL server on this machine, for the tests and for trying the store out.
 
-A small keeper process stands between this one and the server. It holds the read end of a pipe whose
-other end only this process has: however this process ends, even by `kill -9`, the pipe closes, and the
-keeper ends the server and sweeps up after it.
-
 PostgreSQL refuses to run as root. Where this process does, the server runs as `nobody`, from a copy of its
 programs where `nobody` may not enter the Python environment.
 """
@@ -14,13 +10,15 @@ import secrets
 import shutil
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from importlib.util import find_spec
 from pathlib import Path
 from random import SystemRandom
+from signal import SIGQUIT
 from typing import TYPE_CHECKING, Any, LiteralString, Self
+
+from deployments.kept_server import KeptServer, environment_without
 
 if TYPE_CHECKING:
     import psycopg
@@ -30,22 +28,6 @@ _PORTS = range(10_000, 32_000)  # below those that outgoing connections get: nob
 _STARTS = 3
 _START_SECONDS = 60
 _USER = "postgres"  # the database's superuser
-#: SIGQUIT is PostgreSQL's own power cut: nothing more is written; the next start recovers from the log.
-_KEEPER = """
-import os, shutil, signal, subprocess, sys, threading
-scratch, user, group, *command = sys.argv[1:]
-who = {"user": int(user), "group": int(group), "extra_groups": []} if user else {}
-server = subprocess.Popen(command, stdin=subprocess.DEVNULL, cwd="/", **who)
-leave = False
-def watch():
-    global leave
-    leave = not os.read(0, 1)
-    server.send_signal(signal.SIGQUIT)
-threading.Thread(target=watch, daemon=True).start()
-server.wait()
-if leave:
-    shutil.rmtree(scratch, ignore_errors=True)
-"""
 
 
 class LocalPostgres:
@@ -62,7 +44,7 @@ class LocalPostgres:
         self._port = 0
         self._scratch: Path | None = None
         self._programs = Path()
-        self._keeper: subprocess.Popen[bytes] | None = None
+        self._server: KeptServer | None = None
 
     @property
     def url(self) -> str:
@@ -84,7 +66,7 @@ class LocalPostgres:
 
     def __exit__(self, *_: object) -> None:
         """End the server and remove everything."""
-        self._end(b"")
+        self._end(keep=False)
         if self._scratch:
             shutil.rmtree(self._scratch, ignore_errors=True)
             self._scratch = None
@@ -104,7 +86,7 @@ class LocalPostgres:
                 self._launch()
                 if self._answers():
                     return
-                self._end(b"k")
+                self._end(keep=True)
         except BaseException:
             self.__exit__()
             raise
@@ -114,7 +96,7 @@ class LocalPostgres:
 
     def stop(self) -> None:
         """Stop the server as a power cut would; its data stay for `start`."""
-        self._end(b"k")
+        self._end(keep=True)
 
     def execute(self, sql: LiteralString) -> list[tuple[Any, ...]]:
         """Run one statement as the superuser; its rows."""
@@ -165,26 +147,21 @@ class LocalPostgres:
             "--unix_socket_directories=",
             f"--fsync={'on' if self._durable else 'off'}",
         ]
-        account = _account()
-        who = [str(account.pw_uid), str(account.pw_gid)] if account else ["", ""]
-        server = [str(self._programs / "postgres"), "-D", str(self._folder / "data"), *flags]
-        with (self._folder / "log").open("wb") as log:
-            self._keeper = subprocess.Popen(  # noqa: S603 -- our own words only
-                [sys.executable, "-ISc", _KEEPER, str(self._folder), *who, *server],
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=log,
-                # The machine's own settings for clients of PostgreSQL must not reach this server.
-                env={name: value for name, value in os.environ.items() if not name.startswith("PG")},
-                start_new_session=True,  # Ctrl-C in a terminal reaches us, who end the server in good order
-            )
+        self._server = KeptServer(
+            [str(self._programs / "postgres"), "-D", str(self._folder / "data"), *flags],
+            scratch=self._folder,
+            # The machine's own settings for clients of PostgreSQL must not reach this server.
+            environment=environment_without("PG"),
+            ends_with=SIGQUIT,  # PostgreSQL's own power cut: nothing more is written; the next start recovers
+            account=_account(),
+        )
 
     def _answers(self) -> bool:
         """Wait until the server, after its recovery, takes a connection."""
         import psycopg
 
         deadline = time.monotonic() + _START_SECONDS
-        while self._keeper and self._keeper.poll() is None and time.monotonic() < deadline:
+        while self._server and self._server.runs and time.monotonic() < deadline:
             try:
                 self._connect().close()
             except psycopg.OperationalError:
@@ -193,16 +170,11 @@ class LocalPostgres:
                 return True
         return False
 
-    def _end(self, word: bytes) -> None:
-        """Let the keeper end the server; with a word, the data stay."""
-        if self._keeper and self._keeper.stdin:
-            try:
-                self._keeper.stdin.write(word)
-                self._keeper.stdin.close()
-            except BrokenPipeError:
-                pass  # the server, and the keeper with it, ended by itself
-            self._keeper.wait()
-        self._keeper = None
+    def _end(self, *, keep: bool) -> None:
+        """End the server; with `keep` what it holds stays."""
+        if self._server:
+            self._server.end(keep=keep)
+        self._server = None
 
 
 def _account() -> pwd.struct_passwd | None:

@@ -1,16 +1,9 @@
-"""A real S3 server on this machine, for the demo and the tests: SeaweedFS in a process of its own.
-
-A small keeper process stands between this one and the server. It holds the read end of a pipe whose
-other end only this process has: however this process ends, even by `kill -9`, the pipe closes, and the
-keeper kills the server and sweeps up after it. No signal, thread or operating system has to play along.
-"""
+"""A real S3 server on this machine, for the demo and the tests: SeaweedFS in a process of its own."""
 
 import json
-import os
 import secrets
 import shutil
 import socket
-import subprocess
 import sys
 import tempfile
 import time
@@ -19,6 +12,8 @@ from functools import cached_property
 from pathlib import Path
 from random import SystemRandom
 from typing import TYPE_CHECKING, Self
+
+from deployments.kept_server import KeptServer, environment_without
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -30,23 +25,6 @@ _PORTS = range(10_000, 22_000)
 _STARTS = 3
 _START_SECONDS = 60
 _FIRST_BUCKET = "px-import-is-it-ready"
-_KEEPER = """
-import contextlib, glob, os, shutil, subprocess, sys, threading
-scratch, sockets, *command = sys.argv[1:]
-server = subprocess.Popen(command, stdin=subprocess.DEVNULL)
-leave = False
-def watch():
-    global leave
-    leave = not os.read(0, 1)
-    server.kill()
-threading.Thread(target=watch, daemon=True).start()
-server.wait()
-for path in [path for pattern in sockets.split() for path in glob.glob(pattern)]:
-    with contextlib.suppress(OSError):
-        os.unlink(path)
-if leave:
-    shutil.rmtree(scratch, ignore_errors=True)
-"""
 
 
 class LocalS3:
@@ -75,7 +53,7 @@ class LocalS3:
         self._identities = identities
         self._scratch: Path | None = None
         self._ports: dict[str, int] = {}
-        self._keeper: subprocess.Popen[bytes] | None = None
+        self._server: KeptServer | None = None
 
     def __enter__(self) -> Self:
         """Start the server; it answers when this returns.
@@ -88,7 +66,7 @@ class LocalS3:
 
     def __exit__(self, *_: object) -> None:
         """Kill the server and remove what is temporary."""
-        self._end(b"")
+        self._end(keep=False)
         if self._scratch:
             shutil.rmtree(self._scratch, ignore_errors=True)
             self._scratch = None
@@ -109,14 +87,14 @@ class LocalS3:
             self._launch(program)
             if self._answers():
                 return
-            self._end(b"k")
+            self._end(keep=True)
         said = (self._scratch / "log").read_text(errors="replace")[-2000:]
         self.__exit__()
         raise RuntimeError(f"the local S3 server did not start; the end of what it said:\n{said}")
 
     def stop(self) -> None:
         """Kill the server as a power cut would; its objects stay for `start`."""
-        self._end(b"k")
+        self._end(keep=True)
 
     @cached_property
     def client(self) -> "S3Client":
@@ -152,18 +130,14 @@ class LocalS3:
         config = self._scratch / "identities.json"
         config.write_text(json.dumps({"identities": [admin, *self._identities]}))
         # These sockets have fixed names in /tmp, whatever TMPDIR says; a killed server leaves them there.
-        sockets = " ".join(f"/tmp/seaweedfs-*-{port + _GRPC_OFFSET}.sock" for port in self._ports.values())  # noqa: S108
-        scratch = str(self._scratch)
-        with (self._scratch / "log").open("wb") as log:
-            self._keeper = subprocess.Popen(  # noqa: S603 -- our own words only
-                [sys.executable, "-ISc", _KEEPER, scratch, sockets, program, *self._flags(objects, config)],
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=log,
-                # The machine's own AWS settings must not become an administrator of this server.
-                env={name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "S3_"))},
-                start_new_session=True,  # Ctrl-C in a terminal reaches us, who end the server in good order
-            )
+        sockets = [f"/tmp/seaweedfs-*-{port + _GRPC_OFFSET}.sock" for port in self._ports.values()]  # noqa: S108
+        self._server = KeptServer(
+            [program, *self._flags(objects.absolute(), config)],
+            scratch=self._scratch,
+            # The machine's own AWS settings must not become an administrator of this server.
+            environment=environment_without("AWS_", "S3_"),
+            litter=sockets,
+        )
 
     def _flags(self, objects: Path, config: Path) -> list[str]:
         return [
@@ -193,7 +167,7 @@ class LocalS3:
 
         client = self._connect(tries=1)
         deadline = time.monotonic() + _START_SECONDS
-        while self._keeper and self._keeper.poll() is None and time.monotonic() < deadline:
+        while self._server and self._server.runs and time.monotonic() < deadline:
             try:
                 client.create_bucket(Bucket=_FIRST_BUCKET)
                 client.put_object(Bucket=_FIRST_BUCKET, Key="ready", Body=b"?")
@@ -206,16 +180,11 @@ class LocalS3:
                 return True
         return False
 
-    def _end(self, word: bytes) -> None:
-        """Let the keeper kill the server; with a word, the objects stay."""
-        if self._keeper and self._keeper.stdin:
-            try:
-                self._keeper.stdin.write(word)
-                self._keeper.stdin.close()
-            except BrokenPipeError:
-                pass  # the server, and the keeper with it, ended by itself
-            self._keeper.wait()
-        self._keeper = None
+    def _end(self, *, keep: bool) -> None:
+        """End the server; with `keep` what it holds stays."""
+        if self._server:
+            self._server.end(keep=keep)
+        self._server = None
 
 
 def _find_weed() -> str:
