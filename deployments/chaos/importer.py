@@ -24,7 +24,7 @@ from blocks.import_settings import ImportSettings
 from deployments.chaos.exchange import Call, Door, Interceptor, Reply, shortened
 from flows.import_feed import tick
 from schemas.errors import ImporterError
-from schemas.report import FeedReport
+from schemas.report import TAKEN, FeedReport
 
 _forked = multiprocessing.get_context("forkserver")
 _forked.set_forkserver_preload([__name__])
@@ -46,6 +46,10 @@ class Ended:
     state: str
     told: str
     crash: str = ""
+
+    def claims_all(self) -> bool:
+        """Whether it says that it has imported something, and nothing of another run."""
+        return self.state in {"Imported", "Rejected"} and TAKEN not in self.told
 
 
 @dataclass(frozen=True, slots=True)
