@@ -5,7 +5,7 @@ from datetime import datetime
 
 from blocks.database import Store, Transaction
 from blocks.leases import Lease, writing
-from blocks.ledger_rows import milliseconds
+from blocks.ledger_rows import milliseconds, moment
 from schemas.delivery import Callback, Delivery
 
 _WAITING = "received_at_ms IS NULL AND gave_up_at_ms IS NULL"
@@ -43,6 +43,11 @@ class Outbox:
             )
             rows = reader.execute(sql, {"feed": feed, "now": reader.now_ms()})
         return [Callback(id_, delivery_id, body.encode(), attempts) for id_, delivery_id, body, attempts in rows]
+
+    def now(self) -> datetime:
+        """By the database's clock, which says what is due."""
+        with self._store.read() as reader:
+            return moment(reader.now_ms())
 
     def record_answer(
         self, lease: Lease, callback_id: str, *, received: bool, next_attempt_at: datetime | None, answer: str
