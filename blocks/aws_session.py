@@ -5,6 +5,7 @@ renews the credentials of an assumed role and asks STS without the block's clien
 """
 
 import os
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -198,7 +199,8 @@ def _fault_of_answer(error: aws.ClientError, attempt: Attempt) -> ImporterError:
     if code == "NoSuchBucket":
         return NotThere(attempt.bucket, "create the bucket or correct the setting bucket")
     if code in _OTHER_REGION:
-        return SettingsError("region", f"{attempt.bucket} lies elsewhere ({reason}); give the bucket's region")
+        region = _region(error)
+        return SettingsError("region", f"{attempt.bucket} lies elsewhere ({reason}); give the bucket's region{region}")
     cure = _CURES.get(code) or (
         f"grant {attempt.right} on {attempt.bucket} to these credentials"
         if status in {401, 403}
@@ -207,11 +209,21 @@ def _fault_of_answer(error: aws.ClientError, attempt: Attempt) -> ImporterError:
     return AccessRefused(attempt.action, attempt.place, reason, cure)
 
 
+def _region(error: aws.ClientError) -> str:
+    """The bucket's region, as the end of a sentence, if the answer names one."""
+    region = _header(error, "x-amz-bucket-region") or str((error.response.get("Error") or {}).get("Region") or "")
+    return f", {region}" if re.fullmatch("[a-z0-9-]{1,30}", region) else ""
+
+
+def _header(error: aws.ClientError, name: str) -> str:
+    told: dict[str, Any] = dict(error.response.get("ResponseMetadata") or {})
+    return str((told.get("HTTPHeaders") or {}).get(name) or "")
+
+
 def _skew(error: aws.ClientError) -> str:
     """How wrong this machine's clock is, as the end of a sentence; botocore does not make up for it."""
-    told: dict[str, Any] = dict(error.response.get("ResponseMetadata") or {})
     said = str((error.response.get("Error") or {}).get("ServerTime") or "")
-    date = str((told.get("HTTPHeaders") or {}).get("date") or "")
+    date = _header(error, "date")
     try:
         theirs = datetime.fromisoformat(said) if said else parsedate_to_datetime(date)
         seconds = round((datetime.now(UTC) - theirs).total_seconds())

@@ -21,7 +21,7 @@ from blocks.aws_session import Attempt, answer_of, fault_of
 from blocks.s3_content import TRIES, made_anew, pause, read_whole
 from blocks.s3_patience import patient
 from schemas.drop_zone import DropZone, StoredObject
-from schemas.errors import DropZoneBusy, ObjectChanged, PlaceTaken
+from schemas.errors import DropZoneBusy, ObjectChanged, PlaceTaken, SettingsError
 
 if TYPE_CHECKING:
     from botocore.response import StreamingBody
@@ -316,6 +316,9 @@ class S3DropZone:
         except (ClientError, BotoCoreError) as error:
             # The cause is cut off: its text may show a header with a token in it (rule S10).
             raise fault_of(error, Attempt(action, self.zone.url(key), right)) from None
+        except RecursionError:  # botocore asks where the bucket lies, is sent elsewhere, and asks where the bucket lies
+            problem = f"{self.zone.url(key)} is not there, every request is redirected; write where that leads"
+            raise SettingsError("endpoint_url", problem) from None
         except TimeoutError as error:
             reason = f"{error}; check the network and endpoint_url"
             raise DropZoneBusy(action, self.zone.url(key), reason) from None
