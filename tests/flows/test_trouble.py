@@ -11,9 +11,10 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -64,14 +65,21 @@ def _nobody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tasks.notify.within_run", lambda *_: False)
 
 
+@pytest.fixture(scope="module")
+def one_bucket(local_s3: LocalS3) -> str:
+    """For all feeds: the first object of a bucket takes its time."""
+    local_s3.create_bucket("trouble")
+    return "trouble"
+
+
 @pytest.fixture
-def feed(local_s3: LocalS3, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Feed]:
+def feed(local_s3: LocalS3, one_bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Feed]:
     """Without Prefect; one delivery waits."""
     for name in ("store", "tmp"):
         (tmp_path / name).mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
     with Receiver() as receiver:
-        feed = Feed(local_s3, bucket, tmp_path / "store", receiver)
+        feed = Feed(local_s3, one_bucket, tmp_path / "store", receiver, f"users-{uuid.uuid4().hex[:12]}")
         feed.configure()
         feed.drop(DAY, users_csv_gz=GOOD)
         yield feed
@@ -227,7 +235,9 @@ def test_a_look_that_is_refused_while_all_else_is_allowed(feed: Feed, status):
 
 @pytest.mark.rule("R3")
 @pytest.mark.parametrize("missing", RIGHTS)
-def test_a_right_that_is_taken_away(feed: Feed, missing):
+def test_a_right_that_is_taken_away(feed: Feed, bucket: str, missing):
+    feed = replace(feed, bucket=bucket)
+    feed.drop(DAY, users_csv_gz=GOOD)
     rights = [right for right in RIGHTS if right != missing]
     key, secret = user_with(feed.s3, feed.bucket, rights)
     feed.configure(authorization={"access_key_id": key, "secret_access_key": secret})
@@ -439,7 +449,7 @@ def test_a_lease_that_cannot_be_given_back_spoils_no_run(feed: Feed, monkeypatch
     with monkeypatch.context() as patch:
         patch.setattr(Ledger, "release", fails)
         assert run(feed).state == "Imported"
-    assert "The feed users stays taken for up to 300 seconds. The store px.db cannot be used" in caplog.text
+    assert f"The feed {feed.name} stays taken for up to 300 seconds. The store px.db cannot be used" in caplog.text
 
 
 # the store on a server
