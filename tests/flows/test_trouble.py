@@ -330,9 +330,11 @@ def test_a_listing_without_an_end(feed: Feed, monkeypatch, token):
         next_page = tokens[token] and f"<NextContinuationToken>{tokens[token]}</NextContinuationToken>"
         return whole(f"<ListBucketResult><IsTruncated>true</IsTruncated>{next_page}</ListBucketResult>".encode())
 
-    with monkeypatch.context() as patch, Before(feed, STEPS["list"], page, lasting=True).stand():
+    before = Before(feed, STEPS["list"], page, lasting=True)
+    with monkeypatch.context() as patch, before.stand():
         patch.setattr("blocks.s3_drop_zone.MOST_PAGES", 5)
         trouble(feed, DropZoneBusy, "current/", "its listing has no end; check endpoint_url")
+    assert before.calls == [STEPS["list"]] * {"the same": 2, "another each time": 5, "none": 1}[token]
     goes_on(feed)
 
 
