@@ -5,7 +5,10 @@ renews the credentials of an assumed role and asks STS without the block's clien
 """
 
 import os
+import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -15,6 +18,7 @@ from schemas.errors import AccessRefused, DropZoneBusy, ImporterError, NotThere,
 
 if TYPE_CHECKING:
     import boto3
+    from botocore.config import Config
     from botocore.credentials import DeferredRefreshableCredentials
     from mypy_boto3_s3 import S3Client
     from prefect_aws import AwsCredentials
@@ -31,9 +35,9 @@ _CURES = {
     "ExpiredToken": _FRESH_KEYS,
     "TokenRefreshRequired": _FRESH_KEYS,
     "400": _FRESH_KEYS,  # a HEAD has no body to say ExpiredToken in
-    "RequestTimeTooSkewed": "set the clock of this machine",
     "InvalidObjectState": "restore the object from its archive storage class",
 }
+_SKEWED = {"RequestTimeTooSkewed", "RequestExpired"}
 _NO_CREDENTIALS = (
     aws.NoCredentialsError,
     aws.PartialCredentialsError,
@@ -57,20 +61,10 @@ def s3_client(authorization: "AwsCredentials", *, region: str, endpoint_url: str
         SettingsError: a part of the authorization, the region or the endpoint cannot be used.
         AccessRefused: the machine's own credentials are needed, to assume a role with, and cannot be had.
     """
-    from botocore.config import Config
-
     chosen = authorization.aws_client_parameters.get_params_override()
     if endpoint_url:
         chosen["endpoint_url"] = endpoint_url
-    config = Config(
-        connect_timeout=5,
-        read_timeout=60,
-        tcp_keepalive=True,
-        retries={"mode": "standard", "total_max_attempts": 4},
-        s3={"addressing_style": "path"} if chosen.get("endpoint_url") else None,
-    )
-    if "config" in chosen:
-        config = config.merge(chosen["config"])
+    config = _config(chosen, s3={"addressing_style": "path"} if chosen.get("endpoint_url") else None)
     try:
         session = _session(authorization, region or authorization.region_name or None)
         client: S3Client = session.client("s3", **{**chosen, "config": config})
@@ -81,6 +75,15 @@ def s3_client(authorization: "AwsCredentials", *, region: str, endpoint_url: str
     except ValueError:
         raise SettingsError("endpoint_url", "is no address; write it like https://s3.example.com") from None
     return client
+
+
+def _config(chosen: dict[str, Any], **more: Any) -> "Config":  # noqa: ANN401
+    """How long and how often AWS is asked, where the block's client parameters do not say otherwise."""
+    from botocore.config import Config
+
+    retries: Any = {"mode": "standard", "total_max_attempts": 4}
+    config = Config(connect_timeout=5, read_timeout=60, tcp_keepalive=True, retries=retries, **more)
+    return config.merge(chosen["config"]) if "config" in chosen else config
 
 
 def _session(authorization: "AwsCredentials", region: str | None) -> "boto3.Session":
@@ -139,7 +142,7 @@ def _sts_parameters(authorization: "AwsCredentials") -> dict[str, Any]:
     chosen.pop("api_version", None)
     if os.environ.get("AWS_ENDPOINT_URL_STS"):
         chosen.pop("endpoint_url", None)  # it names this very service, the block's endpoint any
-    return chosen
+    return {**chosen, "config": _config(chosen)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,18 +192,45 @@ def _fault_of_answer(error: aws.ClientError, attempt: Attempt) -> ImporterError:
     reason = f"{code}: {message}" if message else code
     if status >= 500 or status == 429 or code in _BUSY:
         return DropZoneBusy(attempt.action, attempt.place, reason)
+    if code in _SKEWED:
+        return AccessRefused(attempt.action, attempt.place, reason, f"the clock of this machine {_skew(error)}: set it")
     if error.operation_name == "AssumeRole":
         return AccessRefused("assume the role for", attempt.bucket, reason, _ROLE_CURE)
     if code == "NoSuchBucket":
         return NotThere(attempt.bucket, "create the bucket or correct the setting bucket")
     if code in _OTHER_REGION:
-        return SettingsError("region", f"{attempt.bucket} lies elsewhere ({reason}); give the bucket's region")
+        region = _region(error)
+        return SettingsError("region", f"{attempt.bucket} lies elsewhere ({reason}); give the bucket's region{region}")
     cure = _CURES.get(code) or (
         f"grant {attempt.right} on {attempt.bucket} to these credentials"
         if status in {401, 403}
         else "check endpoint_url, sse and kms_key_id"
     )
     return AccessRefused(attempt.action, attempt.place, reason, cure)
+
+
+def _region(error: aws.ClientError) -> str:
+    """The bucket's region, as the end of a sentence, if the answer names one."""
+    region = _header(error, "x-amz-bucket-region") or str((error.response.get("Error") or {}).get("Region") or "")
+    return f", {region}" if re.fullmatch("[a-z0-9-]{1,30}", region) else ""
+
+
+def _header(error: aws.ClientError, name: str) -> str:
+    told: dict[str, Any] = dict(error.response.get("ResponseMetadata") or {})
+    return str((told.get("HTTPHeaders") or {}).get(name) or "")
+
+
+def _skew(error: aws.ClientError) -> str:
+    """How wrong this machine's clock is, as the end of a sentence; botocore does not make up for it."""
+    said = str((error.response.get("Error") or {}).get("ServerTime") or "")
+    date = _header(error, "date")
+    try:
+        theirs = datetime.fromisoformat(said) if said else parsedate_to_datetime(date)
+        seconds = round((datetime.now(UTC) - theirs).total_seconds())
+    except (ValueError, TypeError):
+        return "is wrong"
+    minutes = f"{abs(seconds) // 60} min {abs(seconds) % 60} s"
+    return f"is {minutes} {'fast' if seconds > 0 else 'slow'}"
 
 
 def answer_of(error: aws.ClientError) -> tuple[int, str, str]:

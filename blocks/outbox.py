@@ -81,6 +81,11 @@ class Outbox:
             rows = reader.execute(sql, {"feed": feed, "now": reader.now_ms()})
         return [Callback(id_, delivery_id, body.encode(), attempts) for id_, delivery_id, body, attempts in rows]
 
+    def now(self) -> datetime:
+        """By the database's clock, which says what is due."""
+        with self._store.read() as reader:
+            return moment(reader.now_ms())
+
     def record_answer(
         self, lease: Lease, callback_id: str, *, received: bool, next_attempt_at: datetime | None, answer: str
     ) -> None:

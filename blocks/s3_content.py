@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, BinaryIO
 from botocore.exceptions import BotoCoreError
 from urllib3.exceptions import HTTPError
 
+from blocks.deadline import in_time
+from blocks.s3_patience import patience
 from schemas.errors import DropZoneBusy
 
 if TYPE_CHECKING:
@@ -41,18 +43,19 @@ def read_whole(
         progress: called at every MiB; what it raises ends the reading.
 
     Raises:
-        DropZoneBusy: it broke off each time.
+        DropZoneBusy: it broke off each time, or came too slowly.
     """
     broken = ""
     for attempt in range(TRIES):
         pause(attempt)
+        end = time.monotonic() + patience(size_bytes)
         digest, came_bytes = hashlib.sha256(), 0
         if file:
             file.seek(0)
             file.truncate()
         try:
-            with contextlib.closing(open_body()) as body:
-                while chunk := _next_chunk(body):
+            with _closing(open_body()) as body:
+                while chunk := _next_chunk(body, end):
                     came_bytes += len(chunk)
                     digest.update(chunk)
                     if file:
@@ -61,16 +64,32 @@ def read_whole(
         except _BrokenBody as error:
             broken = str(error)
             continue
+        except TimeoutError:
+            reason = f"after {patience(size_bytes):g} seconds {came_bytes} of {size_bytes} bytes had come"
+            raise DropZoneBusy("download", place, f"{reason}; check the network and endpoint_url") from None
         if came_bytes == size_bytes:
             return digest.hexdigest()
         broken = f"{came_bytes} of {size_bytes} bytes came"
     raise DropZoneBusy("download", place, f"its content broke off {TRIES} times ({broken})")
 
 
-def _next_chunk(body: "StreamingBody") -> bytes:
-    """The next part of the content, empty at its end."""
+@contextlib.contextmanager
+def _closing(body: "StreamingBody") -> Iterator["StreamingBody"]:
+    """Close the content at the end; one that is late is still being read, and closing it would wait for that."""
     try:
-        return body.read(_CHUNK_BYTES)
+        yield body
+    except TimeoutError:
+        raise
+    except BaseException:
+        body.close()
+        raise
+    body.close()
+
+
+def _next_chunk(body: "StreamingBody", end: float) -> bytes:
+    """The next part of the content, empty at its end; TimeoutError where it does not come in time."""
+    try:
+        return in_time(max(end - time.monotonic(), 0), body.read, _CHUNK_BYTES)
     except (BotoCoreError, HTTPError) as error:
         raise _BrokenBody(type(error).__name__) from None
 

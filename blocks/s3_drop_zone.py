@@ -8,6 +8,7 @@ or finds its own earlier work, a delete takes only the version it is given.
 import contextlib
 import hashlib
 import io
+import itertools
 import os
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -18,8 +19,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from blocks.aws_session import Attempt, answer_of, fault_of
 from blocks.s3_content import TRIES, made_anew, pause, read_whole
+from blocks.s3_patience import patient
 from schemas.drop_zone import DropZone, StoredObject
-from schemas.errors import DropZoneBusy, ObjectChanged, PlaceTaken
+from schemas.errors import DropZoneBusy, ObjectChanged, PlaceTaken, SettingsError
 
 if TYPE_CHECKING:
     from botocore.response import StreamingBody
@@ -30,6 +32,10 @@ _GONE = {"404", "NoSuchKey"}
 _UNMET = {"412", "PreconditionFailed"}
 _COLLISION = {"409", "ConditionalRequestConflict"}
 _CONFLICTS = f"S3 reported a conflict {TRIES} times"
+#: Statuses without a body: they do not say whether it is the keys, the clock, the region or a right.
+_MUTE = {"301", "400", "403"}
+#: A million objects. A listing that goes on may have no end, and all of it is kept in memory.
+MOST_PAGES = 1000
 
 
 class S3DropZone:
@@ -49,7 +55,7 @@ class S3DropZone:
             kms_key_id: key for `aws:kms`; empty means the account's default key.
         """
         self.zone = zone
-        self._client = client
+        self._client = patient(client)
         self._encryption: dict[str, Any] = {}
         if sse:
             self._encryption["ServerSideEncryption"] = sse
@@ -60,24 +66,32 @@ class S3DropZone:
         """Every object below a prefix, however deep, a page at a time.
 
         Raises:
-            DropZoneBusy: S3 does not answer.
+            DropZoneBusy: S3 does not answer, or the listing has no end.
             AccessRefused: the credentials or the right s3:ListBucket are missing.
             NotThere: there is no such bucket.
             SettingsError: the bucket's name or region cannot be right.
         """
-        with self._asking("list", prefix, _LIST):
-            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.zone.bucket, Prefix=prefix)
-            for page in pages:
-                if "IsTruncated" not in page:  # a web page reads like an empty listing
-                    raise DropZoneBusy("list", self.zone.url(prefix), "the answer is not S3's; check endpoint_url")
-                for entry in page.get("Contents", ()):
-                    yield _stored(entry["Key"], entry["ETag"], entry["Size"], entry["LastModified"])
+        asked: dict[str, Any] = {"Bucket": self.zone.bucket, "Prefix": prefix}
+        for _ in range(MOST_PAGES):
+            with self._asking("list", prefix, _LIST):
+                page = self._client.list_objects_v2(**asked)
+            if "IsTruncated" not in page:  # a web page reads like an empty listing
+                raise DropZoneBusy("list", self.zone.url(prefix), "the answer is not S3's; check endpoint_url")
+            for entry in page.get("Contents", ()):
+                yield _stored(entry["Key"], entry["ETag"], entry["Size"], entry["LastModified"])
+            if not page["IsTruncated"]:
+                return
+            if page.get("NextContinuationToken") in {None, asked.get("ContinuationToken")}:
+                break
+            asked["ContinuationToken"] = page["NextContinuationToken"]
+        reason = "its listing has no end; check endpoint_url, and that fewer than a million objects lie there"
+        raise DropZoneBusy("list", self.zone.url(prefix), reason)
 
     def head(self, key: str) -> StoredObject | None:
-        """The object as it is now, None where there is none.
+        """The object as it is now, None where none is seen: perhaps there is no such bucket either, see `find`.
 
         Raises:
-            DropZoneBusy, AccessRefused, SettingsError: as for `list`, with the right s3:GetObject.
+            DropZoneBusy, AccessRefused, NotThere, SettingsError: as for `list`, with the right s3:GetObject.
         """
         with self._asking("look at", key, _GET):
             try:
@@ -85,8 +99,29 @@ class S3DropZone:
             except ClientError as error:
                 if _code(error) in _GONE:
                     return None
+                if _code(error) in _MUTE:
+                    self._is_listed(key)  # that answer says what is wrong; where nothing is, the right is missing
                 raise
         return _stored(key, seen["ETag"], seen["ContentLength"], seen["LastModified"])
+
+    def find(self, key: str) -> StoredObject | None:
+        """The object as it is now, None only where it is surely gone: what follows from that cannot be undone.
+
+        A look has the same answer for a missing object and a missing bucket; a listing has not.
+
+        Raises:
+            DropZoneBusy: also where the object is listed and yet not seen.
+            AccessRefused, NotThere, SettingsError: as for `list`, with the right s3:GetObject.
+        """
+        for attempt in range(TRIES):
+            pause(attempt)
+            found = self.head(key)
+            if found or not self._is_listed(key):
+                return found
+        raise DropZoneBusy("look at", self.zone.url(key), "it is listed, and yet S3 says that it is not there")
+
+    def _is_listed(self, key: str) -> bool:
+        return any(stored.key == key for stored in itertools.islice(self.list(key), 1))
 
     def download(self, stored: StoredObject, path: Path, progress: Callable[[], None] = lambda: None) -> str:
         """Bring exactly this version of an object to a file that only this user can read; its SHA-256 in hex.
@@ -108,7 +143,8 @@ class S3DropZone:
             with made_anew(path) as file:
                 return self._read(stored, file, progress)
         except OSError as error:
-            reason = f"{path} cannot be written ({error.strerror or type(error).__name__})"
+            said = error.strerror or type(error).__name__
+            reason = f"{path} cannot be written ({said}); make room there, or name another folder in TMPDIR"
             raise DropZoneBusy("download", self.zone.url(stored.key), reason) from error
 
     def put(self, key: str, body: bytes | Path, *, content_type: str) -> None:
@@ -156,7 +192,7 @@ class S3DropZone:
             if found.size_bytes != source.size_bytes:
                 return False
             # Encryption with KMS and multipart uploads give one content different ETags.
-            if found.etag == source.etag or self.head(source.key) is None:
+            if found.etag == source.etag or self.find(source.key) is None:
                 return True
             return self._sha256(found) == self._sha256(source)
 
@@ -185,7 +221,7 @@ class S3DropZone:
         """
         for attempt in range(TRIES):
             pause(attempt)
-            found = self.head(stored.key)
+            found = self.find(stored.key)
             if found != stored:
                 return found is None
             with self._asking("delete", stored.key, _DELETE):
@@ -248,7 +284,7 @@ class S3DropZone:
         raise DropZoneBusy("write", self.zone.url(key), _CONFLICTS)
 
     def _must_still_be(self, source: StoredObject) -> None:
-        found = self.head(source.key)
+        found = self.find(source.key)
         if found is None or (found.etag, found.size_bytes) != (source.etag, source.size_bytes):
             raise ObjectChanged(self.zone.url(source.key))
 
@@ -280,6 +316,12 @@ class S3DropZone:
         except (ClientError, BotoCoreError) as error:
             # The cause is cut off: its text may show a header with a token in it (rule S10).
             raise fault_of(error, Attempt(action, self.zone.url(key), right)) from None
+        except RecursionError:  # botocore asks where the bucket lies, is sent elsewhere, and asks where the bucket lies
+            problem = f"{self.zone.url(key)} is not there, every request is redirected; write where that leads"
+            raise SettingsError("endpoint_url", problem) from None
+        except TimeoutError as error:
+            reason = f"{error}; check the network and endpoint_url"
+            raise DropZoneBusy(action, self.zone.url(key), reason) from None
 
 
 def _stored(key: str, etag: str, size_bytes: int, modified_at: datetime) -> StoredObject:

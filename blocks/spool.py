@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from schemas.errors import AccessRefused
+from schemas.errors import AccessRefused, DropZoneBusy
 
 _PREFIX = "px-import-"
 _NAME = re.compile(_PREFIX + r"([0-9a-f-]{36})-[0-9]+")
@@ -33,6 +33,7 @@ class Spool:
 
         Raises:
             AccessRefused: somebody else has made something of that name.
+            DropZoneBusy: it cannot be made.
         """
         folder = Path(tempfile.gettempdir()) / f"{_PREFIX}{delivery_id}-{fence}"
         try:
@@ -40,6 +41,8 @@ class Spool:
         except FileExistsError:
             if not _is_private(folder):
                 raise AccessRefused("use", str(folder), "it is no private folder of this user", "remove it") from None
+        except OSError as error:
+            raise no_room("make", str(folder), error) from None
         return cls(folder)
 
     def stored(self, position: int) -> Path:
@@ -49,6 +52,12 @@ class Spool:
     def typed(self, position: int) -> Path:
         """The typed columns."""
         return self.folder / f"{position}.arrow"
+
+
+def no_room(action: str, place: str, error: OSError) -> DropZoneBusy:
+    """The importer's word for a file or folder of the spool that cannot be written."""
+    said = os.strerror(error.errno) if error.errno else type(error).__name__
+    return DropZoneBusy(action, place, f"{said}; make room there, or name another folder in TMPDIR")
 
 
 def spooled_copies(delivery_id: str, position: int) -> Iterator[Path]:

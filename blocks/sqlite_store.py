@@ -32,6 +32,12 @@ _BUSY = {
     sqlite3.SQLITE_NOMEM,
     sqlite3.SQLITE_CANTOPEN,
 }
+_CURES = {
+    sqlite3.SQLITE_BUSY: "another process is writing to it and does not come to an end",
+    sqlite3.SQLITE_FULL: "make room on its disk",
+    sqlite3.SQLITE_IOERR: "look at its disk",
+    sqlite3.SQLITE_CANTOPEN: "see that it is a file, and that the importer's account may open it",
+}
 _REFUSED = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH}
 _BROKEN = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
@@ -153,7 +159,7 @@ class SqliteStore:
         if "no such table: import_" in str(error):
             return SettingsError("store", f"{self.path} holds no ledger of this version; the next run makes it")
         if code in _BUSY:
-            return StoreBusy(self.name, str(error))
+            return StoreBusy(self.name, "; ".join(filter(None, [str(error), _CURES.get(code)])))
         if code in _REFUSED:
             cure = "let the importer's account write to this file and to its folder"
             return AccessRefused("write to", self.name, str(error), cure)

@@ -97,7 +97,7 @@ async def _import_all(feed: Connections, held: HeldLease, finished: list[Deliver
     """Import everything, into `finished` delivery by delivery."""
     for delivery in await unfinished(feed, held):
         await _complete(feed, held, delivery, finished)
-    unreceived = list(await notify(feed, held))
+    told = [await notify(feed, held)]
     seen, known = await discover(feed), list[str]()
     for folder in seen.ready:
         claimed = await claim(feed, held, folder)
@@ -105,8 +105,10 @@ async def _import_all(feed: Connections, held: HeldLease, finished: list[Deliver
             known.append(folder.day)
             continue
         await _complete(feed, held, claimed, finished)
-        unreceived += await notify(feed, held)
-    return FeedReport(feed.settings.feed, tuple(finished), seen, tuple(known), tuple(unreceived))
+        if not told[-1].unreachable:  # else this run tells nobody else: each try would wait for nothing
+            told.append(await notify(feed, held))
+    unreceived = tuple(reason for each in told for reason in each.unreceived)
+    return FeedReport(feed.settings.feed, tuple(finished), seen, tuple(known), unreceived)
 
 
 async def _complete(feed: Connections, held: HeldLease, delivery: Delivery, finished: list[DeliveryReport]) -> None:

@@ -25,6 +25,6 @@ async def tell_again(settings: ImportSettings, callback_id: str, *, even_if_rece
             return None
         try:
             await make_due(feed, held, callback_id, even_if_received=even_if_received)
-            return await notify(feed, held)
+            return (await notify(feed, held)).unreceived
         finally:
             await release_lease(held)

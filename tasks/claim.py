@@ -37,10 +37,10 @@ def adopt(feed: Connections, held: HeldLease, delivery: Delivery, file: Delivery
         DropZoneBusy, AccessRefused: it cannot be looked at now.
         LeaseLost: another run has taken over.
     """
-    newer = feed.drop_zone.head(file.stored.key)
+    newer = feed.drop_zone.find(file.stored.key)
     if newer is None:
         return None
-    marker = feed.drop_zone.head(delivery.marker.stored.key)
+    marker = feed.drop_zone.find(delivery.marker.stored.key)
     if marker is not None:
         feed.ledger.adopt(held.lease, delivery, delivery.marker.name, marker)
     return feed.ledger.adopt(held.lease, delivery, file.name, newer)

@@ -1,5 +1,6 @@
 """Verbs: open a feed's doors, take the right to import it, and see what an earlier run left unfinished."""
 
+import logging
 from pathlib import Path
 
 from blocks import connections
@@ -7,7 +8,10 @@ from blocks.connections import Connections, HeldLease
 from blocks.import_settings import ImportSettings
 from blocks.spool import remove_old_spools
 from schemas.delivery import Delivery
+from schemas.errors import ImporterError
 from tasks.verb import verb
+
+_log = logging.getLogger("px_import.connect")
 
 
 @verb("read settings")
@@ -61,7 +65,9 @@ def unfinished(feed: Connections, held: HeldLease) -> list[Delivery]:
 def release_lease(held: HeldLease) -> None:
     """Give the feed back; harmless where another run has taken over.
 
-    Raises:
-        StoreBusy: the lease then runs out by itself.
+    Where the store fails, that is no news for a person: either the work is done, or the run already says what is wrong.
     """
-    held.ledger.release(held.lease)
+    try:
+        held.ledger.release(held.lease)
+    except ImporterError as exc:
+        _log.warning("The feed %s stays taken for up to %g seconds. %s", held.lease.feed, held.lease.seconds, exc)

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable
-from datetime import UTC, datetime
 
 from blocks.connections import Connections, HeldLease
 from blocks.ledger import Decision
@@ -49,7 +48,7 @@ def _outcome(feed: Connections, delivery: Delivery) -> DeliveryOutcome:
         entity=feed.settings.entity.value,
         folder=f"dt={delivery.day}",
         started_at=delivery.claimed_at,
-        finished_at=datetime.now(UTC),
+        finished_at=feed.ledger.now(),
         catalogue_hash=feed.settings.attribute_catalogue.hash,
         files=tuple(outcomes[file.name] for file in delivery.files if file.name in outcomes),
     )

@@ -1,7 +1,7 @@
 """Verb: tell the status endpoint what is in the outbox."""
 
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from blocks.connections import Connections, HeldLease
@@ -11,21 +11,36 @@ from schemas.errors import SettingsError
 from tasks.verb import verb
 
 
-@verb("notify")
-def notify(feed: Connections, held: HeldLease) -> tuple[str, ...]:
-    """Send every callback that is due; what is not received stays in the outbox for later ticks (rules N1, N2).
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What came of the callbacks that were due.
 
-    Returns:
-        A sentence for each callback that was not received: that is no reason to fail an import.
+    Attributes:
+        unreceived: a sentence for each that was tried and not received; no reason to fail an import.
+        unreachable: the endpoint gave no answer at all: nothing more was sent, and what is due waits for another tick.
+    """
+
+    unreceived: tuple[str, ...] = ()
+    unreachable: bool = False
+
+
+@verb("notify")
+def notify(feed: Connections, held: HeldLease) -> Told:
+    """Send every callback that is due; what is not received stays in the outbox for later ticks (rules N1, N2).
 
     Raises:
         StoreBusy: the outbox cannot be read or written.
         LeaseLost: another run has taken over.
     """
+    told = Told()
     if not feed.settings.status_endpoint.url:
-        return ()
-    reasons = [_send(feed, held, callback) for callback in feed.ledger.due_callbacks(feed.settings.feed)]
-    return tuple(reason for reason in reasons if reason)
+        return told
+    for callback in feed.ledger.due_callbacks(feed.settings.feed):
+        reason, unreachable = _send(feed, held, callback)
+        told = Told((*told.unreceived, *filter(None, [reason])), unreachable)
+        if unreachable:
+            break
+    return told
 
 
 @verb("make due")
@@ -43,20 +58,22 @@ def make_due(feed: Connections, held: HeldLease, callback_id: str, *, even_if_re
         raise SettingsError("ID", f"callback {callback_id} was received before; add --again to send it all the same")
 
 
-def _send(feed: Connections, held: HeldLease, callback: Callback) -> str:
-    """Try one callback as often as a run may; empty when it was received."""
+def _send(feed: Connections, held: HeldLease, callback: Callback) -> tuple[str, bool]:
+    """Try one callback as often as a run may.
+
+    Returns:
+        Why it was not received, empty when it was; and whether the last try had no answer.
+    """
     while True:
         held.keep()
         answer = feed.settings.status_endpoint.send(callback, now=datetime.now(UTC))
-        now, callback = datetime.now(UTC), replace(callback, attempts=callback.attempts + 1)
-        due = None
-        if not answer.received:
-            due = next_attempt(callback.attempts, now, answer.retry_after_seconds, gone=answer.gone)
-        feed.ledger.record_answer(
-            held.lease, callback.id, received=answer.received, next_attempt_at=due, answer=answer.reason
-        )
+        callback, said = replace(callback, attempts=callback.attempts + 1), answer.reason
         if answer.received:
-            return ""
+            feed.ledger.record_answer(held.lease, callback.id, received=True, next_attempt_at=None, answer=said)
+            return "", False
+        now = feed.ledger.now()  # what is due is decided by the database's clock; this machine's may be wrong
+        due = next_attempt(callback.attempts, now, answer.retry_after_seconds, gone=answer.gone)
+        feed.ledger.record_answer(held.lease, callback.id, received=False, next_attempt_at=due, answer=said)
         if due is None or not within_run(due, now):
-            return answer.reason
+            return said, answer.status_code is None
         time.sleep((due - now).total_seconds())

@@ -1,9 +1,7 @@
 """Verb: judge one file."""
 
-import os
-
 from blocks.connections import Connections, HeldLease
-from schemas.errors import DropZoneBusy
+from blocks.spool import no_room
 from schemas.valid_file import ValidFile
 from schemas.validation import Rejection, validate
 from tasks.read_file import SpooledFile
@@ -25,5 +23,4 @@ def validate_file(feed: Connections, held: HeldLease, spooled: SpooledFile) -> V
             return validate(source, catalogue, settings, spool=spooled.typed_path, progress=held.keep)
     except OSError as exc:
         held.ledger.renew(held.lease)  # where another run has taken over, that is the news
-        reason = os.strerror(exc.errno) if exc.errno else type(exc).__name__
-        raise DropZoneBusy("write below", str(spooled.typed_path.parent), reason) from None
+        raise no_room("write below", str(spooled.typed_path.parent), exc) from None

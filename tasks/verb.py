@@ -9,6 +9,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.context import FlowRunContext
 
+from blocks.deadline import begun
 from schemas.errors import TransientError
 
 P = ParamSpec("P")
@@ -25,7 +26,8 @@ def _is_transient(_task: object, _run: object, state: Any) -> bool:  # noqa: ANN
 def verb(name: str, about: str = "") -> Callable[[Callable[P, R]], Callable[P, Awaitable[R]]]:
     """Make a blocking function a task that an async flow awaits.
 
-    The work runs in a thread, so that the flow's heartbeat goes on; a `TransientError` is tried again
+    The work runs in a thread, so that the flow's heartbeat goes on, and a run that is cancelled ends although its
+    work stands still: the thread is left to itself, and ends with the process. A `TransientError` is tried again
     with growing pauses; inputs and results are neither hashed nor stored: they hold records and credentials.
     Outside a flow run the function is only called, once: there is no engine to show it to or to try it again.
 
@@ -37,7 +39,7 @@ def verb(name: str, about: str = "") -> Callable[[Callable[P, R]], Callable[P, A
     def decorate(function: Callable[P, R]) -> Callable[P, Awaitable[R]]:
         @wraps(function)
         async def run(*args: P.args, **kwargs: P.kwargs) -> R:
-            return await asyncio.to_thread(function, *args, **kwargs)
+            return await asyncio.wrap_future(begun(function, *args, **kwargs))
 
         as_task = task(
             name=name,

@@ -5,6 +5,7 @@ import socket
 import struct
 import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -24,13 +25,15 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer; `said_length` is the Content-Length where it is not the truth, `reset` cuts the connection instead."""
+    """An answer; `said_length` is the Content-Length where it is not the truth, `reset` cuts the connection instead,
+    `drip_seconds` pass before each byte of the body."""
 
     status: int = 200
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
     said_length: int | None = None
     reset: bool = False
+    drip_seconds: float = 0.0
 
 
 class AnsweringServer:
@@ -94,7 +97,9 @@ def _send(handler: BaseHTTPRequestHandler, answer: Answer) -> None:
     handler.end_headers()
     if handler.command == "HEAD":
         return
-    handler.wfile.write(answer.body)
+    for part in (answer.body[n : n + 1] for n in range(len(answer.body))) if answer.drip_seconds else [answer.body]:
+        time.sleep(answer.drip_seconds)
+        handler.wfile.write(part)
     if answer.said_length is not None:
         handler.close_connection = True
 

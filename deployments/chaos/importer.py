@@ -24,7 +24,8 @@ from blocks.import_settings import ImportSettings
 from deployments.chaos.exchange import Call, Door, Interceptor, Reply, shortened
 from flows.import_feed import tick
 from schemas.errors import ImporterError
-from schemas.report import TAKEN, FeedReport
+from schemas.report import TAKEN
+from tasks import verb
 
 _forked = multiprocessing.get_context("forkserver")
 _forked.set_forkserver_preload([__name__])
@@ -190,6 +191,8 @@ def _run(
         os.environ["HTTP_PROXY"] = surroundings.proxy_url
     if statements:
         _ask_before_statements(statements)
+    # All verbs on one thread: strace counts what it injects thread by thread.
+    verb.begun = ThreadPoolExecutor(1).submit  # type: ignore[attr-defined,assignment]
     if surroundings.change:
         surroundings.change()
     results.recv()
@@ -199,19 +202,12 @@ def _run(
 
 def _tick(settings: SettingsFile) -> Ended:
     try:
-        report = asyncio.run(_on_one_thread(settings))
+        report = asyncio.run(tick(ImportSettings.of(settings), []))
     except ImporterError as exc:
         return Ended(settings.feed, "Failed", str(exc))
     except Exception as exc:  # noqa: BLE001 - it is told, as the defect that it is
         return Ended(settings.feed, "Failed", repr(exc), traceback.format_exc())
     return Ended(settings.feed, report.state, report.summary)
-
-
-async def _on_one_thread(settings: SettingsFile) -> FeedReport:
-    """A tick whose verbs all run on one thread: `strace` counts what it injects thread by thread."""
-    with ThreadPoolExecutor(1) as pool:
-        asyncio.get_running_loop().set_default_executor(pool)
-        return await tick(ImportSettings.of(settings), [])
 
 
 def _ask_before_statements(pipe: Connection) -> None:

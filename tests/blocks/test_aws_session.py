@@ -5,13 +5,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from urllib.parse import parse_qs
 
 import pytest
 from botocore.exceptions import ClientError
 from prefect_aws import AwsCredentials
 
-from blocks.aws_session import Attempt, answer_of, fault_of, s3_client
+from blocks.aws_session import Attempt, _sts_parameters, answer_of, fault_of, s3_client
 from blocks.s3_drop_zone import S3DropZone
 from schemas.drop_zone import DropZone
 from schemas.errors import AccessRefused, DropZoneBusy, ImporterError, SettingsError
@@ -255,6 +256,37 @@ def test_no_credentials_anywhere(s3):
 def test_no_credentials_to_assume_a_role_with(s3):
     with pytest.raises(AccessRefused, match="give keys or a role in authorization"):
         s3_client(AwsCredentials(assume_role_arn=ROLE), region="eu-central-1", endpoint_url=s3.url)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "fault", "words"),
+    [
+        (-90, {}, "is 90 min 0 s slow"),
+        (16, {}, "is 16 min 0 s fast"),
+        (16, {"ServerTime": "2026-01-01T00:00:00Z"}, "is 0 min 0 s slow"),
+        (None, {}, "is wrong: set it"),
+        (None, {"ServerTime": "noon"}, "is wrong: set it"),
+    ],
+)
+def test_how_wrong_the_clock_is(monkeypatch, minutes, fault, words):
+    class Noon(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return datetime(2026, 1, 1, tzinfo=tz)
+
+    monkeypatch.setattr("blocks.aws_session.datetime", Noon)
+    date = {} if minutes is None else {"date": format_datetime(Noon.now(UTC) - timedelta(minutes=minutes), usegmt=True)}
+    told = {"HTTPStatusCode": 403, "HTTPHeaders": date}
+    answer = {"Error": {"Code": "RequestTimeTooSkewed", **fault}, "ResponseMetadata": told}
+    said = fault_of(ClientError(answer, "ListObjectsV2"), Attempt("list", "s3://b/a", "s3:ListBucket"))
+    assert type(said) is AccessRefused
+    assert f"the clock of this machine {words}" in str(said)
+
+
+def test_how_long_and_how_often_sts_is_asked():
+    config = _sts_parameters(keys(aws_client_parameters={"config": {"read_timeout": 7}}))["config"]
+    assert (config.connect_timeout, config.read_timeout) == (5, 7)
+    assert config.retries == {"mode": "standard", "total_max_attempts": 4}
 
 
 @pytest.mark.parametrize(

@@ -497,6 +497,43 @@ def test_a_version_that_came_between_look_and_delete_is_kept(zone, write, read, 
     assert read(KEY) == b"newer"
 
 
+# what is gone
+
+
+@pytest.mark.rule("D6")
+@pytest.mark.parametrize(
+    "verb",
+    [
+        pytest.param(lambda zone, stored: zone.find(stored.key), id="find"),
+        pytest.param(lambda zone, stored: zone.delete(stored), id="delete"),
+        pytest.param(lambda zone, stored: zone.copy(stored, TARGET), id="copy"),
+    ],
+)
+def test_an_object_is_not_gone_because_its_bucket_is(local_s3, verb):
+    """A HEAD is answered alike in both cases."""
+    nowhere = door(local_s3.endpoint_url, "no-such-bucket", keys_of(local_s3))
+    assert nowhere.head(KEY) is None
+    with pytest.raises(NotThere, match="create the bucket"):
+        verb(nowhere, StoredObject(KEY, "e", 1, HERE))
+
+
+def test_a_source_that_is_gone_is_looked_for_in_a_listing(zone, write, before):
+    """Where a store answers 404 to whatever it cannot do, a copy must not be given up for it."""
+    write(KEY)
+    faulty, _ = before(lambda request, ask: Answer(404) if request.method in {"HEAD", "PUT"} else ask())
+    with pytest.raises(DropZoneBusy, match="it is listed, and yet S3 says that it is not there"):
+        faulty.copy(seen(zone, KEY), TARGET)
+
+
+def test_only_what_seems_gone_costs_a_listing(zone, write, before):
+    write(KEY)
+    watched, server = before(lambda _, ask: ask())
+    assert watched.delete(seen(zone, KEY)) is True
+    assert [request.method for request in server.requests] == ["HEAD", "DELETE"]
+    assert watched.find(KEY) is None
+    assert [request.method for request in server.requests][2:] == ["HEAD", "GET"]
+
+
 # probe and rights
 
 

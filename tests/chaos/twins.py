@@ -14,6 +14,7 @@ from schemas.delivery import Stage
 from schemas.drop_zone import STATUS_TEXT, ObjectKind
 from schemas.outcome import FileOutcome
 from tasks import claim
+from tasks.notify import Told
 
 
 def status_before_the_copies():
@@ -123,7 +124,7 @@ def callback_ticked_off_first():
         for callback in feed.ledger.due_callbacks(feed.settings.feed):
             feed.ledger.record_answer(held.lease, callback.id, received=True, next_attempt_at=None, answer="")
             feed.settings.status_endpoint.send(callback, now=datetime.now(UTC))
-        return ()
+        return Told()
 
     flow.notify = notify
 
