@@ -440,7 +440,7 @@ SQLITE = {
     "full": SqliteTrouble(StoreBusy, ("database or disk is full", "make room on its disk"), full),
     "overwritten": SqliteTrouble(StoreConflict, ("not a database", "put back a backup"), overwritten),
     "corrupt": SqliteTrouble(StoreConflict, ("malformed", "put back a backup"), corrupt),
-    "gone": SqliteTrouble(SettingsError, ("holds no ledger of this version",), gone),
+    "gone": SqliteTrouble(SettingsError, ("px.db",), gone),
     "its folder gone": SqliteTrouble(SettingsError, ("does not exist",), folder_gone),
 }
 
