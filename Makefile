@@ -9,10 +9,11 @@ help:  ## This list
 .PHONY: install
 install: .venv/installed  ## Make .venv and install the tested versions; .venv/bin/px-import is there afterwards
 
-.venv/installed: pyproject.toml constraints.txt
+.venv/installed: pyproject.toml constraints.txt tests/ministack.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one with: make PYTHON=python3.11 …")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m tests.ministack
 	@touch $@
 
 .PHONY: demo

@@ -23,6 +23,7 @@ os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
 
 from deployments.local_postgres import LocalPostgres  # noqa: E402 -- only now
 from deployments.local_s3 import LocalS3  # noqa: E402 -- only now
+from tests.ministack import MiniStack  # noqa: E402 -- only now
 
 
 @pytest.fixture(scope="session")
@@ -36,6 +37,13 @@ def bucket(local_s3: LocalS3) -> str:
     name = f"test-{uuid.uuid4().hex[:12]}"
     local_s3.create_bucket(name)
     return name
+
+
+@pytest.fixture(scope="session")
+def ministack() -> Iterator[MiniStack]:
+    """S3 with IAM and STS: use it where policies and roles must be judged as AWS does."""
+    with MiniStack() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -104,6 +104,9 @@ def _send(handler: BaseHTTPRequestHandler, answer: Answer) -> None:
         handler.close_connection = True
 
 
+_OWN = {"content-length", "date", "connection"}
+
+
 def forwarded(request: Request, url: str) -> Answer:
     """The answer of another server, the request untouched, its Host included (it is part of the signature)."""
     connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=10)
@@ -115,8 +118,8 @@ def forwarded(request: Request, url: str) -> Answer:
         connection.endheaders(request.body)
         response = connection.getresponse()
         body = response.read()
-        length = int(response.headers["Content-Length"]) if request.method == "HEAD" else None
-        headers = {name: value for name, value in response.headers.items() if name not in {"Content-Length", "Date"}}
+        length = int(response.headers["Content-Length"] or 0) if request.method == "HEAD" else None
+        headers = {name: value for name, value in response.headers.items() if name.lower() not in _OWN}
         return Answer(response.status, body, headers, said_length=length)
     finally:
         connection.close()

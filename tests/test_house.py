@@ -22,8 +22,9 @@ def test_no_other_distribution_brings_a_package_of_the_same_name():
     assert {room: set(providers.get(room, [])) - {"px-import"} for room in ROOMS} == {room: set() for room in ROOMS}
 
 
-def test_no_index_address_is_in_the_constraints():
-    lines = (ROOT / "constraints.txt").read_text().splitlines()
+@pytest.mark.parametrize(("file", "at_least"), [("constraints.txt", 100), ("tests/ministack.txt", 10)])
+def test_every_version_is_pinned_and_no_index_address_is_given(file: str, at_least: int):
+    lines = (ROOT / file).read_text().splitlines()
     pins = [line for line in lines if not line.startswith("#")]
-    assert len(pins) > 100
+    assert len(pins) > at_least
     assert [pin for pin in pins if "==" not in pin or "/" in pin or "@" in pin] == []
