@@ -44,6 +44,15 @@ class Outbox:
             rows = reader.execute(sql, {"feed": feed, "now": reader.now_ms()})
         return [Callback(id_, delivery_id, body.encode(), attempts) for id_, delivery_id, body, attempts in rows]
 
+    def waiting_callbacks(self, feed: str) -> list[tuple[int, str]]:
+        """Tries made and the last answer of each that was neither received nor given up, the next to be sent first."""
+        sql = (
+            "SELECT attempts, last_answer FROM import_callbacks "  # noqa: S608 - a constant
+            f"WHERE feed = :feed AND {_WAITING} ORDER BY next_attempt_at_ms, id"
+        )
+        with self._store.read() as reader:
+            return [(attempts, answer) for attempts, answer in reader.execute(sql, {"feed": feed})]
+
     def record_answer(
         self, lease: Lease, callback_id: str, *, received: bool, next_attempt_at: datetime | None, answer: str
     ) -> None:
