@@ -71,7 +71,7 @@ class BucketExamination:
     def bucket(self) -> Iterator[Remark]:
         """Whether the bucket is there, and where."""
         client, url = self._asked(), self._zone.url()
-        self._stopped = "S3 does not answer as it should, see bucket"
+        self._stopped = "the bucket cannot be used, see bucket"
         try:
             answer: Any = client.head_bucket(Bucket=self._zone.bucket)
         except ClientError as error:

@@ -34,8 +34,7 @@ class StoreExamination:
 
     def store(self) -> Iterator[Remark]:
         """Whether the database can be reached and what has to be done in it is allowed."""
-        self._is_there = self._store.has("import_schema")
-        self._is_reachable = True
+        self._is_there = self._is_reachable = self._store.has("import_schema")
         name = self._store.name if self._store.shared else f"the SQLite file {self._store.name}"
         try:
             refused = self._refused() if self._is_there else self._try_to_make()
@@ -44,11 +43,12 @@ class StoreExamination:
                 raise
             yield State.WARNING, f"{name} can be read; {error.reason}, so whether it can be written was not tried"
             return
+        self._is_reachable = True
         if refused:
             cure = "let its owner grant the role in the store's URL what docs/store.md lists"
             yield State.FAILED, f"{name} does not allow {', '.join(refused)}; {cure}"
         else:
-            yield State.OK, f"{name} can be read and written"
+            yield State.OK, f"{name} {'can be read and written' if self._is_there else 'can take the tables'}"
 
     def tables(self) -> Iterator[Remark]:
         """Of which version the ledger's tables are."""
@@ -78,6 +78,9 @@ class StoreExamination:
     def deliveries(self) -> Iterator[Remark]:
         """Deliveries that are not finished."""
         self._must_have_ledger()
+        if not self._is_there:
+            yield State.OK, "nothing was imported yet"
+            return
         feed = self._settings.feed
         at_work, left = self._ledger.is_held(feed), self._ledger.open_deliveries(feed)
         if at_work:
@@ -92,13 +95,13 @@ class StoreExamination:
     def callbacks(self) -> Iterator[Remark]:
         """Callbacks that the status endpoint has not taken yet."""
         self._must_have_ledger()
-        waiting = self._ledger.waiting_callbacks(self._settings.feed)
+        waiting = self._ledger.waiting_callbacks(self._settings.feed) if self._is_there else []
         if not waiting:
             yield State.OK, "none waits to be received"
             return
         attempts, answer = waiting[0]
-        tries = f"the next was tried {attempts} times" + (f": {answer.rstrip('.')}" if answer else "")
-        yield State.WARNING, f"{len(waiting)} wait to be received; {tries}"
+        tries = f"tries of the next one so far: {attempts}" + (f"; {answer.rstrip('.')}" if answer else "")
+        yield State.WARNING, f"waiting to be received: {len(waiting)}; {tries}"
 
     def _must_be_reachable(self) -> None:
         if not self._is_reachable:
@@ -106,9 +109,7 @@ class StoreExamination:
 
     def _must_have_ledger(self) -> None:
         self._must_be_reachable()
-        if not self._is_there:
-            raise NotChecked("there is no ledger yet, nothing was imported")
-        if not self._is_current:
+        if self._is_there and not self._is_current:
             raise NotChecked("the ledger is of another version, see tables")
 
     def _try_to_make(self) -> list[str]:
