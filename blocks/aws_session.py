@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from botocore import exceptions as aws
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from botocore.config import Config
     from botocore.credentials import DeferredRefreshableCredentials
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sts import STSClient
     from prefect_aws import AwsCredentials
 
 _BUSY = {"SlowDown", "RequestTimeout", "Throttling", "ThrottlingException", "OperationAborted"}
@@ -49,6 +50,12 @@ _NO_CREDENTIALS = (
 )
 
 
+def sts_client(authorization: "AwsCredentials", *, region: str, endpoint_url: str) -> "STSClient":
+    """A client to ask who the importer is. Arguments and exceptions as for `s3_client`."""
+    client: STSClient = _client("sts", authorization, region, endpoint_url)
+    return client
+
+
 def s3_client(authorization: "AwsCredentials", *, region: str, endpoint_url: str) -> "S3Client":
     """A client that stays signed in however long a run takes.
 
@@ -61,20 +68,25 @@ def s3_client(authorization: "AwsCredentials", *, region: str, endpoint_url: str
         SettingsError: a part of the authorization, the region or the endpoint cannot be used.
         AccessRefused: the machine's own credentials are needed, to assume a role with, and cannot be had.
     """
+    client: S3Client = _client("s3", authorization, region, endpoint_url)
+    return client
+
+
+def _client(service: Literal["s3", "sts"], authorization: "AwsCredentials", region: str, endpoint_url: str) -> Any:  # noqa: ANN401
+    """The client of a service; its exceptions translated."""
     chosen = authorization.aws_client_parameters.get_params_override()
     if endpoint_url:
         chosen["endpoint_url"] = endpoint_url
     config = _config(chosen, s3={"addressing_style": "path"} if chosen.get("endpoint_url") else None)
     try:
         session = _session(authorization, region or authorization.region_name or None)
-        client: S3Client = session.client("s3", **{**chosen, "config": config})
+        return session.client(service, **{**chosen, "config": config})
     except aws.ProfileNotFound:
         raise SettingsError("authorization", f"this machine has no profile {authorization.profile_name!r}") from None
     except aws.BotoCoreError as error:
         raise fault_of(error, Attempt("sign in to", "AWS", "")) from None
     except ValueError:
         raise SettingsError("endpoint_url", "is no address; write it like https://s3.example.com") from None
-    return client
 
 
 def _config(chosen: dict[str, Any], **more: Any) -> "Config":  # noqa: ANN401

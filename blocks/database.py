@@ -87,3 +87,9 @@ class Store(Protocol):
 
     def read(self) -> AbstractContextManager[Reader]:
         """Look at what is committed, without waiting for whoever writes. Raises like `transaction`."""
+
+    def rehearsal(self) -> AbstractContextManager[Transaction]:
+        """A transaction that is always rolled back and makes no database, to see what may be done.
+
+        Raises like `transaction`.
+        """

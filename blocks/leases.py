@@ -83,6 +83,12 @@ class Leases:
             )
         return Lease(feed, owner, rows[0][0], seconds) if rows else None
 
+    def is_held(self, feed: str) -> bool:
+        """Whether a run is at work on the feed."""
+        sql = "SELECT 1 FROM import_leases WHERE feed = :feed AND owner <> '' AND expires_at_ms > :now"
+        with self._store.read() as reader:
+            return bool(reader.execute(sql, {"feed": feed, "now": reader.now_ms()}))
+
     def renew(self, lease: Lease, seconds: float | None = None) -> None:
         """Let the lease run for so long from now; left out: for as long as it was taken.
 

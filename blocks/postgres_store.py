@@ -113,6 +113,12 @@ class PostgresStore:
             yield reader
 
     @contextmanager
+    def rehearsal(self) -> Iterator[PostgresTransaction]:
+        """See `Store`."""
+        with self._opened(_WRITE) as transaction:
+            yield transaction
+
+    @contextmanager
     def _opened(self, mode: LiteralString) -> Iterator[PostgresTransaction]:
         """A transaction that is rolled back unless it is committed."""
         try:

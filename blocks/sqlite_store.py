@@ -1,5 +1,6 @@
 """The store in one SQLite file: no server, and people may read it while an import writes."""
 
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -39,6 +40,7 @@ _CURES = {
     sqlite3.SQLITE_CANTOPEN: "see that it is a file, and that the importer's account may open it",
 }
 _REFUSED = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH}
+_WRITABLE = "let the importer's account write to this file and to its folder"
 _BROKEN = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
@@ -105,7 +107,8 @@ class SqliteStore:
     @contextmanager
     def transaction(self) -> Iterator[SqliteTransaction]:
         """See `Store`. Locks out other writers from the start: one that began by reading could not be let in later."""
-        with self._connection() as connection:
+        with self._connection(self.path.as_uri()) as connection:
+            self._keep_log_ahead(connection)
             connection.execute("BEGIN IMMEDIATE")
             yield SqliteTransaction(connection)
             connection.execute("COMMIT")
@@ -115,17 +118,33 @@ class SqliteStore:
         """See `Store`."""
         if not self.path.exists():  # a reader must not make an empty database
             raise SettingsError("store", f"{self.path} does not exist; nothing was imported there yet")
-        with self._connection() as connection:
+        with self._connection(self.path.as_uri()) as connection:
             connection.execute("PRAGMA query_only = ON")
             connection.execute("BEGIN")
             yield SqliteTransaction(connection)
 
     @contextmanager
-    def _connection(self) -> Iterator[sqlite3.Connection]:
+    def rehearsal(self) -> Iterator[SqliteTransaction]:
+        """See `Store`. An empty database in memory stands in for a file that is not there yet."""
+        there = self.path.exists()
+        if not there and self.path.parent.is_dir() and not os.access(self.path.parent, os.W_OK | os.X_OK):
+            raise AccessRefused("make a file in", str(self.path.parent), "permission denied", _WRITABLE)
+        if not there and not self.path.parent.is_dir():
+            raise self._no_folder
+        with self._connection(f"{self.path.as_uri()}?mode=rw" if there else ":memory:") as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            yield SqliteTransaction(connection)
+
+    @property
+    def _no_folder(self) -> SettingsError:
+        return SettingsError("store", f"the folder {self.path.parent} does not exist; create it or name another")
+
+    @contextmanager
+    def _connection(self, place: str) -> Iterator[sqlite3.Connection]:
         """A new connection; closing it rolls back what was not committed."""
+        patience = self.patience_seconds
         try:
-            with closing(sqlite3.connect(self.path, timeout=self.patience_seconds, isolation_level=None)) as connection:
-                self._keep_log_ahead(connection)
+            with closing(sqlite3.connect(place, timeout=patience, isolation_level=None, uri=True)) as connection:
                 for pragma in _PRAGMAS:
                     connection.execute(f"PRAGMA {pragma}")
                 yield connection
@@ -155,14 +174,13 @@ class SqliteStore:
         """The importer's word for an error of SQLite; None for one that only a mistake of ours can cause."""
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the primary code; the upper bits say more exactly which
         if code == sqlite3.SQLITE_CANTOPEN and not self.path.parent.is_dir():
-            return SettingsError("store", f"the folder {self.path.parent} does not exist; create it or name another")
+            return self._no_folder
         if "no such table: import_" in str(error):
             return SettingsError("store", f"{self.path} holds no ledger of this version; the next run makes it")
         if code in _BUSY:
             return StoreBusy(self.name, "; ".join(filter(None, [str(error), _CURES.get(code)])))
         if code in _REFUSED:
-            cure = "let the importer's account write to this file and to its folder"
-            return AccessRefused("write to", self.name, str(error), cure)
+            return AccessRefused("write to", self.name, str(error), _WRITABLE)
         if code in _BROKEN:
             return StoreConflict(self.name, str(error), "put back a backup of this file or name another one")
         return None

@@ -180,7 +180,7 @@ class StatusEndpoint(Strict):
             return self._exchange(callback, now, line)
         except (OSError, HTTPError, ValueError) as error:
             late = line.is_cut or any(isinstance(link, TimeoutError) for link in _chain(error))
-            return self._untold(self._too_late if late else _why(error))
+            return self._untold(self._too_late if late else why_not_told(error))
 
     def _untold(self, why: str) -> Answer:
         return _trouble(f"The status endpoint {self.host} could not be told: {why}.")
@@ -256,7 +256,7 @@ def _cure(status_code: int) -> str:
     }.get(status_code, "")
 
 
-def _why(error: BaseException) -> str:
+def why_not_told(error: BaseException) -> str:
     """The first thing in a chain of exceptions that tells a person something."""
     for link in _chain(error):
         if isinstance(link, ssl.SSLCertVerificationError):

@@ -10,12 +10,13 @@ _SQLITE = "write sqlite:////absolute/path/of/a/file.db"
 _EITHER = f"{_SQLITE} or postgresql://user:password@host:5432/database?schema=px"
 
 
-def open_store(url: str) -> Store:
+def open_store(url: str, patience_seconds: float = 60) -> Store:
     """The store that a URL names; nothing is opened yet.
 
     Args:
         url: `sqlite:////absolute/path`, or `sqlite:///path` relative to the working directory; or
             `postgresql://user:password@host:port/database`, with `schema` and parameters of libpq behind `?`.
+        patience_seconds: how long a call waits while another run holds what it needs.
 
     Raises:
         SettingsError: the URL names no store that there is. It is not repeated: it may hold a password.
@@ -26,7 +27,7 @@ def open_store(url: str) -> Store:
         from blocks.postgres_connection import Place
         from blocks.postgres_store import PostgresStore
 
-        return PostgresStore(Place.parse(f"postgresql://{place}"))
+        return PostgresStore(Place.parse(f"postgresql://{place}"), patience_seconds)
     if not separator or scheme != "sqlite":
         raise SettingsError("store", f"not the URL of a store; {_EITHER}")
     path = place.removeprefix("/")
@@ -34,4 +35,4 @@ def open_store(url: str) -> Store:
         raise SettingsError("store", f"the path of the file is missing; {_SQLITE}")
     if path == ":memory:":
         raise SettingsError("store", f"a database in memory would forget what was imported; {_SQLITE}")
-    return SqliteStore(Path(path).absolute())
+    return SqliteStore(Path(path).absolute(), patience_seconds)

@@ -20,7 +20,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Returns:
-        0 done or accepted, 1 a checked file is rejected, 2 trouble: wrong settings or the world, 130 or 143 stopped.
+        0 done or accepted, 1 a checked file is rejected or a check of `doctor` has failed,
+        2 trouble: wrong settings or the world, 130 or 143 stopped.
     """
     options = _parser().parse_args(arguments)
     for variable, value in _PREFECT.items():
@@ -58,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--verbose", action="store_true", help="show Prefect's log")
     run.set_defaults(command=_run)
 
+    _add_doctor(commands)
     _add_check(commands)
     _add_catalogue(commands)
 
@@ -69,6 +71,21 @@ def _parser() -> argparse.ArgumentParser:
     _add_callbacks(commands)
     _add_chaos(commands)
     return parser
+
+
+def _add_doctor(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    doctor = commands.add_parser(
+        "doctor",
+        help="check settings, bucket, rights, store and status endpoint of feeds",
+        description="Check all that an import needs. Nothing is imported; a probe below processed/ is put and removed.",
+        epilog="Exits with 0 if nothing has failed, 1 if a check has, 2 if settings cannot be read.",
+    )
+    add = doctor.add_argument
+    add("settings", nargs="*", type=Path, metavar="SETTINGS.yaml", help="settings files, one a feed")
+    add("--feed", action="append", default=[], metavar="NAME", help="a feed saved in Prefect")
+    add("--send-test", action="store_true", help="POST a test to the status endpoint, which tells of no delivery")
+    add("--json", action="store_true", help="print JSON, described by schemas/doctor.schema.json")
+    doctor.set_defaults(command=_doctor)
 
 
 def _add_check(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -175,6 +192,15 @@ def _run(options: argparse.Namespace) -> int:
     from deployments.run import run
 
     return run(options.settings, options.feed, verbose=options.verbose)
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from deployments.run import keep_quiet
+
+    keep_quiet()
+    from deployments.doctor import doctor
+
+    return doctor(options.settings, options.feed, with_test=options.send_test, as_json=options.json)
 
 
 def _check(options: argparse.Namespace) -> int:

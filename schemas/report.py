@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from schemas.delivery import Delivery
 from schemas.drop_zone import Survey
 from schemas.issues import shown
+from schemas.markdown import plain
 from schemas.outcome import verdict_of
 
 
@@ -98,18 +99,11 @@ class FeedReport:
     @property
     def markdown(self) -> str:
         """The run's page in Prefect."""
-        lines = [f"# {self.feed}: {self.state}", "", _plain(self.summary), ""]
+        lines = [f"# {self.feed}: {self.state}", "", plain(self.summary), ""]
         for report in self.deliveries:
             verdict = verdict_of(report.success)
             lines += [f"## dt={report.delivery.day}: {verdict}", "", f"Archived in `{report.processed_folder}/`", ""]
             lines += ["| file | size in bytes |", "|---|---:|"]
-            lines += [f"| {_plain(f.name)} | {f.stored.size_bytes:,} |" for f in report.delivery.files]
-            lines += ["", *(f"- {_plain(line)}" for line in report.message.splitlines()), ""]
+            lines += [f"| {plain(f.name)} | {f.stored.size_bytes:,} |" for f in report.delivery.files]
+            lines += ["", *(f"- {plain(line)}" for line in report.message.splitlines()), ""]
         return "\n".join(lines)
-
-
-def _plain(text: str) -> str:
-    """Names from the bucket as text, whatever Markdown or HTML they hold."""
-    one_line = "".join(c if c.isprintable() else "·" for c in text)
-    escaped = "".join(f"\\{c}" if c in "\\`*_{}[]()#+!|~" else c for c in one_line)
-    return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -123,10 +123,12 @@ def worked(scheduled: Session) -> Session:
     document = session.server.ask("GET", "/block_types/slug/px-import-settings/block_documents/name/broken")
     wrong = {"store": f"nosuchdb://px:{STORE_PASSWORD}@db/px"}  # the server takes anything
     session.server.ask("PATCH", f"/block_documents/{document['id']}", data=wrong)
+    check = session.start_run("users", deployment="any-feed")
     session.drop("20210228", "id,email\n1,a@x\n2,b@x\n3,c@x\n")
     session.drop("20210301", "id,score\n1,high\n")
     with session.server.background("worker", "prefect", "worker", "start", "--pool", "px-import"):
         ids = {feed: session.start_run(feed) for feed in ("users", "accounts", "broken")}
+        ids["check"] = check
         session.runs = {feed: eventually(lambda run=run: session.ended(run)) for feed, run in ids.items()}
     return session
 
@@ -141,7 +143,8 @@ def run_by_hand(worked: Session) -> str:
 
 
 def _ids(session: Session) -> set[str]:
-    return {deployment["id"] for deployment in session.deployments().values()}
+    """Of the deployments with a schedule."""
+    return {deployment["id"] for deployment in session.deployments().values() if deployment["schedules"]}
 
 
 @pytest.mark.parametrize("feed", ["users", "accounts"])
@@ -209,6 +212,14 @@ def test_a_wrong_document_fails_its_run_in_one_sentence(worked: Session) -> None
     state = worked.runs["broken"]["state"]
     assert (state["type"], state["name"]) == ("FAILED", "Failed")
     assert "px-import-settings/broken: store: " in state["message"]
+
+
+def test_the_check_runs_for_the_feed_that_was_chosen(worked: Session) -> None:
+    run = worked.runs["check"]
+    assert (run["name"], run["state_type"]) == ("users", "COMPLETED")
+    (page,) = [each for each in worked.server.every("artifacts") if each["flow_run_id"] == run["id"]]
+    assert page["key"] == "check-users"
+    assert "| ✓ ok | conditions |" in page["data"]
 
 
 @pytest.mark.rule("R3")

@@ -38,10 +38,21 @@ def test_a_word_that_prefect_would_pass_over_is_found(place: dict[str, Any], mon
     assert "entry_point" in set(unknown(OURS))
 
 
+FEEDS = [deployment for deployment in OURS["deployments"] if deployment["schedules"]]
+
+
 def test_the_deployments_differ_in_their_feed_only() -> None:
-    for deployment in OURS["deployments"]:
+    assert len(FEEDS) == 2
+    for deployment in FEEDS:
         name = deployment["name"]
         assert deployment["parameters"] == {"settings": {"$ref": {"block_document_slug": f"px-import-settings/{name}"}}}
         assert deployment["tags"] == ["px-import", name]
-    same = [{k: d[k] for k in ("entrypoint", "schedules", "work_pool")} for d in OURS["deployments"]]
+    same = [{k: d[k] for k in ("entrypoint", "schedules", "work_pool")} for d in FEEDS]
     assert same[0] == same[1]
+
+
+def test_the_check_is_a_button_for_any_feed() -> None:
+    [button] = [deployment for deployment in OURS["deployments"] if deployment not in FEEDS]
+    assert button["entrypoint"] == "flows.check_connection.check_connection"
+    assert "parameters" not in button, "whoever presses it chooses the feed"
+    assert button["work_pool"] == FEEDS[0]["work_pool"]
