@@ -23,6 +23,7 @@ class StepName(StrEnum):
     FINISHED = "finished"
     ABANDONED = "abandoned"
     TOLD = "told"
+    REPLAYED = "replayed"
 
 
 @dataclass(frozen=True, slots=True)

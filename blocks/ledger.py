@@ -256,6 +256,15 @@ class Ledger(Leases, LedgerReader, History, Outbox):
             ):
                 raise ValueError(f"delivery {delivery.id} is not cleared")
 
+    def note_replay(self, lease: Lease, delivery_id: str) -> None:
+        """Note that a delivery's files were laid out once more; whether or not this ledger knows the delivery.
+
+        Raises:
+            LeaseLost: another run has taken over.
+        """
+        with writing(self._store, lease) as tx:
+            note(tx, lease, delivery_id, StepName.REPLAYED)
+
     @contextmanager
     def _writing(self, lease: Lease, delivery: Delivery) -> Iterator[Transaction]:
         """A transaction in which the lease of the delivery's feed is held."""

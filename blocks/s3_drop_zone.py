@@ -147,6 +147,16 @@ class S3DropZone:
             reason = f"{path} cannot be written ({said}); make room there, or name another folder in TMPDIR"
             raise DropZoneBusy("download", self.zone.url(stored.key), reason) from error
 
+    def read(self, stored: StoredObject) -> bytes:
+        """The content of exactly this version, for small objects. Raises like `download`."""
+        content = io.BytesIO()
+        self._read(stored, content, lambda: None)
+        return content.getvalue()
+
+    def sha256(self, stored: StoredObject) -> str:
+        """SHA-256 of exactly this version, in hex. Raises like `download`."""
+        return self._read(stored, None, lambda: None)
+
     def put(self, key: str, body: bytes | Path, *, content_type: str) -> None:
         """Create an object; one that is there already with the same content is success.
 
@@ -161,7 +171,7 @@ class S3DropZone:
             def is_same(found: StoredObject) -> bool:
                 content.seek(0)
                 same_size = found.size_bytes == size_bytes
-                return same_size and self._sha256(found) == hashlib.file_digest(content, "sha256").hexdigest()
+                return same_size and self.sha256(found) == hashlib.file_digest(content, "sha256").hexdigest()
 
             def send() -> None:
                 content.seek(0)
@@ -194,7 +204,7 @@ class S3DropZone:
             # Encryption with KMS and multipart uploads give one content different ETags.
             if found.etag == source.etag or self.find(source.key) is None:
                 return True
-            return self._sha256(found) == self._sha256(source)
+            return self.sha256(found) == self.sha256(source)
 
         def send() -> None:
             self._client.copy_object(
@@ -287,9 +297,6 @@ class S3DropZone:
         found = self.find(source.key)
         if found is None or (found.etag, found.size_bytes) != (source.etag, source.size_bytes):
             raise ObjectChanged(self.zone.url(source.key))
-
-    def _sha256(self, stored: StoredObject) -> str:
-        return self._read(stored, None, lambda: None)
 
     def _read(self, stored: StoredObject, file: BinaryIO | None, progress: Callable[[], None]) -> str:
         return read_whole(lambda: self._body(stored), stored.size_bytes, self.zone.url(stored.key), file, progress)

@@ -69,6 +69,12 @@ def _parser() -> argparse.ArgumentParser:
 
     _add_deliveries(commands)
     _add_callbacks(commands)
+    replay = commands.add_parser("replay", help="lay an archived delivery out in current/ to be imported again")
+    replay.add_argument("id", metavar="ID", help="of the delivery, or its folder in processed/: 20210228, 20210228.2")
+    replay.add_argument("settings", type=Path, metavar="SETTINGS.yaml", help="of its feed")
+    replay.add_argument("--even-if-newer", action="store_true", help="also if later ones were imported since")
+    replay.set_defaults(command=_replay)
+
     _add_chaos(commands)
     return parser
 
@@ -251,6 +257,12 @@ def _resend(options: argparse.Namespace) -> int:
     from deployments.callbacks import resend
 
     return resend(options.id, options.settings, again=options.again)
+
+
+def _replay(options: argparse.Namespace) -> int:
+    from deployments.replay import replay
+
+    return replay(options.id, options.settings, even_if_newer=options.even_if_newer)
 
 
 def _chaos(options: argparse.Namespace) -> int:

@@ -1,0 +1,146 @@
+"""Verbs: find an archived delivery, and lay its files out in `current/` once more."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from blocks.connections import Connections, HeldLease
+from schemas.archived_delivery import ArchivedDelivery
+from schemas.drop_zone import MARKER, STATUS_JSON, StoredObject
+from schemas.errors import SettingsError
+from schemas.issues import shown
+from tasks.verb import verb
+
+_FOLDER = re.compile(r"[0-9]{8}(\.[1-9][0-9]*)?")
+_LARGEST_STATUS_BYTES = 16 * 1024**2
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """An archived delivery and what lies in its folder.
+
+    Attributes:
+        delivery: as its `status.json` has it.
+        folder: key of the archive folder, without a slash at its end.
+        objects: by their names when they were delivered, without the marker.
+    """
+
+    delivery: ArchivedDelivery
+    folder: str
+    objects: Mapping[str, StoredObject]
+
+
+@verb("find archived delivery", "{name}")
+def find_archive(feed: Connections, name: str) -> Archive:
+    """Find a delivery in `processed/`, by its id or by its folder's name there.
+
+    Args:
+        feed: the feed's doors.
+        name: the delivery's id or its beginning, or `20210228`, or `20210228.2` for one that made way.
+
+    Raises:
+        SettingsError: there is none, or more than one; or its files are not complete.
+        DropZoneBusy, AccessRefused: the archive cannot be read.
+    """
+    if _FOLDER.fullmatch(name):
+        return _archive_in(feed, feed.settings.zone.key("processed", name))
+    ids = feed.ledger.ids(name.lower())
+    records = [record for id_ in ids if (record := feed.ledger.record(id_)) and record.feed == feed.settings.feed]
+    if len(records) != 1:
+        many = f"{len(records)} deliveries begin with {name!r}; write more of it" if records else _unknown(name)
+        raise SettingsError("ID", many)
+    prefix = feed.settings.zone.processed_folder(records[0].day)
+    for stored in feed.drop_zone.list(prefix):
+        folder, _, file = stored.key.rpartition("/")
+        if file == STATUS_JSON and _is_folder(folder, prefix):
+            archive = _archive_in(feed, folder)
+            if archive.delivery.id == records[0].id:
+                return archive
+    raise SettingsError("ID", f"{records[0].id} is not in {feed.settings.zone.url(prefix)} any more; deliver it anew")
+
+
+def _unknown(name: str) -> str:
+    return f"no delivery of this feed begins with {name!r}; px-import deliveries lists them, or name a folder of processed/"
+
+
+def _is_folder(folder: str, latest: str) -> bool:
+    return folder == latest or re.fullmatch(re.escape(latest) + r"\.[1-9][0-9]*", folder) is not None
+
+
+def _archive_in(feed: Connections, folder: str) -> Archive:
+    zone, place = feed.drop_zone, feed.settings.zone.url(f"{folder}/")
+    found = {stored.key.removeprefix(f"{folder}/"): stored for stored in zone.list(f"{folder}/")}
+    status = found.get(STATUS_JSON)
+    if status is None or status.size_bytes > _LARGEST_STATUS_BYTES:
+        raise SettingsError("ID", f"{place} holds no {STATUS_JSON} of a delivery; look for the right folder")
+    try:
+        delivery = ArchivedDelivery.parse(zone.read(status))
+    except ValueError:
+        raise SettingsError("ID", f"{STATUS_JSON} in {place} is no delivery's; look for the right folder") from None
+    try:
+        layout = delivery.layout(found.keys())
+    except ValueError as error:
+        missing = shown(str(error))
+        raise SettingsError(
+            "ID", f"{missing} is not in {place} any more; put it there again, or deliver anew"
+        ) from None
+    return Archive(delivery, folder, {name: found[archived] for name, archived in layout.items()})
+
+
+@verb("check replay", "{archive.folder}")
+def check_replay(feed: Connections, archive: Archive, *, even_if_newer: bool) -> None:
+    """See that a delivery can be laid out again, and does not bring old values back unasked.
+
+    Raises:
+        SettingsError: it cannot; the sentence says why, and what to do.
+        DropZoneBusy, AccessRefused: the bucket cannot be read.
+    """
+    settings, delivery = feed.settings, archive.delivery
+    if unfinished := feed.ledger.open_deliveries(settings.feed):
+        days = ", ".join(f"dt={each.day}" for each in unfinished)
+        raise SettingsError("ID", f"{days} is not finished; let one run finish it first: px-import run")
+    newer = [] if even_if_newer else _newer(feed, delivery)
+    if newer:
+        told = f"{', '.join(newer)} came later, and its values would be overwritten"
+        raise SettingsError("ID", f"{told}; add --even-if-newer if that is meant, or replay the later ones afterwards")
+    for file in delivery.files:
+        stored = archive.objects.get(file.name)
+        if stored and file.sha256 and feed.drop_zone.sha256(stored) != file.sha256:
+            place = settings.zone.url(stored.key)
+            raise SettingsError("ID", f"{place} is not what was imported; put the right file there, or deliver anew")
+    prefix = settings.zone.folder_prefix(delivery.day)
+    for stored in feed.drop_zone.list(prefix):
+        name = stored.key.removeprefix(prefix)
+        same = archive.objects.get(name)
+        if name and name != MARKER and (same is None or same.size_bytes != stored.size_bytes):
+            place = settings.zone.url(prefix)
+            raise SettingsError("ID", f"{shown(name)} waits in {place}; let it be imported, or remove it, first")
+
+
+def _newer(feed: Connections, delivery: ArchivedDelivery) -> list[str]:
+    """Folders of the feed that were imported after this delivery and hold its date or a later one."""
+    records = feed.ledger.deliveries(feed.settings.feed, limit=10_000)
+    claimed = next((record.claimed_at for record in records if record.id == delivery.id), None)
+    later = {
+        record.day
+        for record in records
+        if record.day > delivery.day or (record.day == delivery.day and claimed and record.claimed_at > claimed)
+    }
+    return [f"dt={day}" for day in sorted(later)]
+
+
+@verb("lay out", "{archive.folder}")
+def lay_out(feed: Connections, held: HeldLease, archive: Archive) -> None:
+    """Copy the files back and put a new marker last; what an earlier, interrupted attempt copied is found there.
+
+    Raises:
+        PlaceTaken: another object of that name is there.
+        DropZoneBusy, AccessRefused: worth another try.
+        LeaseLost: another run has taken over.
+    """
+    zone, prefix = feed.drop_zone, feed.settings.zone.folder_prefix(archive.delivery.day)
+    for name, stored in archive.objects.items():
+        held.keep()
+        zone.copy(stored, f"{prefix}{name}")
+    zone.put(f"{prefix}{MARKER}", b"", content_type="application/octet-stream")
+    feed.ledger.note_replay(held.lease, archive.delivery.id)
