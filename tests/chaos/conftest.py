@@ -1,3 +1,5 @@
+import uuid
+
 import pytest
 from pydantic import SecretStr
 
@@ -5,18 +7,28 @@ from blocks.feed_settings import SettingsFile
 from deployments.chaos.stage import Ground
 
 
+def ground(server, bucket):
+    return Ground(
+        SettingsFile(
+            feed="users", entity="user", bucket=bucket, region=server.region, endpoint_url=server.endpoint_url,
+            authorization={"access_key_id": server.access_key_id, "secret_access_key": server.secret_access_key},
+            store="sqlite:////of/no/account.db", destination={"product": "AP-XXXXXXXXXX"},
+        )
+    )  # fmt: skip
+
+
 @pytest.fixture
 def sqlite_ground(local_s3, bucket):
-    settings = SettingsFile(
-        feed="users", entity="user", bucket=bucket, region="us-east-1", endpoint_url=local_s3.endpoint_url,
-        authorization={
-            "access_key_id": local_s3.access_key_id, "secret_access_key": local_s3.secret_access_key,
-        },
-        store="sqlite:////of/no/account.db", destination={"product": "AP-XXXXXXXXXX"},
-    )  # fmt: skip
-    return Ground(settings)
+    return ground(local_s3, bucket)
 
 
 @pytest.fixture
 def postgres_ground(sqlite_ground, local_postgres):
     return Ground(sqlite_ground.settings.model_copy(update={"store": SecretStr(local_postgres.url)}))
+
+
+@pytest.fixture
+def ministack_ground(ministack):
+    name = f"chaos-{uuid.uuid4().hex[:12]}"
+    ministack.create_bucket(name)
+    return ground(ministack, name)

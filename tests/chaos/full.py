@@ -10,8 +10,10 @@ import yaml
 from deployments.cli import main
 from deployments.local_postgres import LocalPostgres
 from deployments.local_s3 import LocalS3
+from tests.ministack import MiniStack
 
 _BUCKET = "px-chaos"
+_GROUNDS = ("SeaweedFS, SQLite", "SeaweedFS, PostgreSQL", "MiniStack, SQLite")
 _DOCS = Path(__file__).parents[2] / "docs"
 
 
@@ -19,19 +21,30 @@ def full(grounds: list[str], rest: list[str]) -> int:
     """Play the matrix on these grounds, one after the other.
 
     Args:
-        grounds: names of stores.
+        grounds: of `_GROUNDS`.
         rest: further arguments for `px-import chaos`.
 
     Returns:
         0 all is as promised, 1 a promise was broken, 2 trouble.
     """
-    with tempfile.TemporaryDirectory() as name, LocalS3() as s3, LocalPostgres(durable=False) as postgres:
-        s3.create_bucket(_BUCKET)
+    with (
+        tempfile.TemporaryDirectory() as name,
+        LocalS3() as seaweedfs,
+        MiniStack() as ministack,
+        LocalPostgres(durable=False) as postgres,
+    ):
+        servers = {"SeaweedFS": seaweedfs, "MiniStack": ministack}
         stores = {"SQLite": "sqlite:///px.db", "PostgreSQL": postgres.url}
-        return max(_play(Path(name) / "feed.yaml", s3, stores[ground], ground, rest) for ground in grounds)
+        for server in servers.values():
+            server.create_bucket(_BUCKET)
+        path, results = Path(name) / "feed.yaml", []
+        for ground in grounds:
+            server, store = ground.split(", ")
+            results.append(_play(path, servers[server], stores[store], ground, rest))
+        return max(results)
 
 
-def _play(path: Path, s3: LocalS3, store: str, ground: str, rest: list[str]) -> int:
+def _play(path: Path, s3: LocalS3 | MiniStack, store: str, ground: str, rest: list[str]) -> int:
     settings = {
         "feed": "users",
         "entity": "user",
@@ -44,12 +57,17 @@ def _play(path: Path, s3: LocalS3, store: str, ground: str, rest: list[str]) -> 
     }
     (_DOCS / "matrix").mkdir(exist_ok=True)
     path.write_text(yaml.safe_dump(settings))
-    into = ["--into", str(_DOCS / "promises.md"), "--cases", str(_DOCS / "matrix" / f"{ground.lower()}.csv")]
-    return main(["chaos", str(path), "--title", f"SeaweedFS, {ground}", *into, *rest])
+    into = [
+        "--into",
+        str(_DOCS / "promises.md"),
+        "--cases",
+        str(_DOCS / "matrix" / f"{ground.lower().replace(', ', '-')}.csv"),
+    ]
+    return main(["chaos", str(path), "--title", ground, *into, *rest])
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--store", action="append", choices=["SQLite", "PostgreSQL"], help="only on this one")
+    parser.add_argument("--ground", action="append", choices=_GROUNDS, help="only this one")
     options, others = parser.parse_known_args()
-    sys.exit(full(options.store or ["SQLite", "PostgreSQL"], others))
+    sys.exit(full(options.ground or list(_GROUNDS), others))

@@ -37,3 +37,8 @@ def test_killed_at_some_calls_to_postgresql(postgres_ground):
     results = list(Matrix([FIRST], KILLS, every=13).play(postgres_ground))
     assert len(results) > 15
     assert not broken(results)
+
+
+@pytest.mark.rule("R1")
+def test_every_fault_at_some_calls_on_another_s3_server(ministack_ground):
+    assert not broken(Matrix([REPEATED], FAULTS, every=45).play(ministack_ground))
