@@ -153,7 +153,7 @@ def file_json(file: FileOutcome) -> dict[str, Any]:
 
 
 def errors_csv(places: Iterable[tuple[str, FaultPlace]], max_lines: int) -> bytes:
-    """Places of the faults, a line each, for a person with a spreadsheet (rule F4).
+    """Places of the faults, a line each, for a person with a spreadsheet (rule F4); what cannot be seen is escaped.
 
     Args:
         places: file name and place, in file order and then in line order.
@@ -166,13 +166,13 @@ def errors_csv(places: Iterable[tuple[str, FaultPlace]], max_lines: int) -> byte
         if number == max_lines:
             break
         cells = [name, place.line or "", place.row or "", place.column, place.code.value, place.message]
-        rows.writerow([_harmless(str(cell)) for cell in cells])
+        rows.writerow([_harmless(one_line(str(cell))) for cell in cells])
     return text.getvalue().encode()
 
 
 def _harmless(cell: str) -> str:
     """Keep a spreadsheet from reading a name as a formula."""
-    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
+    return f"'{cell}" if cell.startswith(("=", "+", "-", "@")) else cell
 
 
 def _iso(moment: datetime) -> str:

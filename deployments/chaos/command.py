@@ -98,7 +98,7 @@ def chaos(settings: Path | None, wishes: Wishes) -> int:
 
 
 def _caption(title: str, matrix: Matrix, played: int, broken: int, minutes: float) -> str:
-    part = f" Each fault struck at every {matrix.every}th call that it can strike at." if matrix.every > 1 else ""
+    part = f" Each fault struck at one in {matrix.every} of its calls." if matrix.every > 1 else ""
     return f"{title}: {played} cases, {broken} broken, in {minutes:.0f} min on {datetime.now(UTC):%Y-%m-%d}.{part}"
 
 

@@ -260,8 +260,9 @@ def test_no_more_lines_than_allowed(most: int, lines: int) -> None:
 
 
 @pytest.mark.rule("F4")
-@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
-def test_no_name_is_a_formula_in_a_spreadsheet(start: str) -> None:
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\x1b", "\u202e"])
+def test_no_name_is_a_formula_in_a_spreadsheet_or_works_on_a_screen(start: str) -> None:
     name = f"{start}HYPERLINK(1)"
+    shown = f"'{name}" if start.isprintable() else name.encode("unicode_escape").decode()
     content = errors_csv([(name, place(column=name))], 10)
-    assert table(content)[1] == [f"'{name}", "2", "1", f"'{name}", "invalid-number", "Invalid number"]
+    assert table(content)[1] == [shown, "2", "1", shown, "invalid-number", "Invalid number"]
