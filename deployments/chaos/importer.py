@@ -5,6 +5,7 @@ and not what Python's start costs. A run is a tick of each feed, as `px-import r
 """
 
 import asyncio
+import logging
 import multiprocessing
 import os
 import signal
@@ -191,6 +192,7 @@ def _run(
         os.environ["HTTP_PROXY"] = surroundings.proxy_url
     if statements:
         _ask_before_statements(statements)
+    logging.disable()  # what it warns of is meant to happen here
     # All verbs on one thread: strace counts what it injects thread by thread.
     verb.begun = ThreadPoolExecutor(1).submit  # type: ignore[attr-defined,assignment]
     if surroundings.change:

@@ -21,6 +21,7 @@ pytestmark = pytest.mark.e2e
 
 QUARTER_HOUR_SECONDS = 900
 API_KEY, SESSION_TOKEN, STORE_PASSWORD = "callback-key-5f1c", "session-token-77aa", "store-password-9d3e"
+SIGNING_SECRET = "whsec_c2lnbmluZy1zZWNyZXQtb2YtdGhlLXRlc3Rz"
 
 
 @dataclass
@@ -50,6 +51,7 @@ class Session:
             "status_endpoint": {
                 "url": self.receiver.url,
                 "api_key": API_KEY,
+                "signing_secret": SIGNING_SECRET,
                 "allow_http": True,
                 "allowed_networks": ["127.0.0.0/8"],
             },
@@ -236,13 +238,19 @@ def test_a_saved_feed_runs_from_the_terminal(run_by_hand: str) -> None:
 
 @pytest.mark.rule("S10")
 def test_no_secret_is_anywhere(worked: Session, run_by_hand: str) -> None:
-    """In what the API tells of runs, in the output of server, worker and terminal, and in stored results."""
+    """In what the API tells of runs, in what server, worker and terminal print, in stored results, in the database."""
     kinds = ("deployments", "flow_runs", "task_runs", "logs", "artifacts")
     told = {kind: json.dumps(worked.server.every(kind)) for kind in kinds} | {"terminal": run_by_hand}
     told["events"] = json.dumps(worked.server.ask("POST", "/events/filter"))
     results = (worked.folder / "prefect-home" / "storage").glob("*")
     for path in [worked.folder / "server.log", worked.folder / "worker.log", *results]:
         told[path.name] = path.read_text(errors="replace")
-    secrets = {worked.s3.secret_access_key, API_KEY, SESSION_TOKEN, STORE_PASSWORD}
-    assert not [(place, secret) for place, text in told.items() for secret in secrets if secret in text]
+    # block documents lie there encrypted
+    files = (worked.folder / "prefect-home").glob("*.db*")
+    told["database"] = "".join(path.read_bytes().decode("latin-1") for path in files)
+    assert worked.runs["users"]["name"] in told["database"]
+    secrets = {worked.s3.secret_access_key, API_KEY, SIGNING_SECRET, SESSION_TOKEN, STORE_PASSWORD}
+    found = {(place, secret) for place, text in told.items() for secret in secrets if secret in text}
+    # Prefect's own block has no secret field for it, so the event of its saving holds it; docs/security.md warns of that.
+    assert found <= {("database", SESSION_TOKEN)}
     assert worked.runs["users"]["id"] in told["logs"], "the search must be able to find something"
