@@ -251,6 +251,6 @@ def test_no_secret_is_anywhere(worked: Session, run_by_hand: str) -> None:
     assert worked.runs["users"]["name"] in told["database"]
     secrets = {worked.s3.secret_access_key, API_KEY, SIGNING_SECRET, SESSION_TOKEN, STORE_PASSWORD}
     found = {(place, secret) for place, text in told.items() for secret in secrets if secret in text}
-    # Prefect's own block has no secret field for it, so the event of its saving holds it; docs/security.md warns of that.
+    # Prefect's block has no secret field for that one: the event of its saving holds it, as docs/security.md warns.
     assert found <= {("database", SESSION_TOKEN)}
     assert worked.runs["users"]["id"] in told["logs"], "the search must be able to find something"
