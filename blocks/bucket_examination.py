@@ -58,9 +58,9 @@ class BucketExamination:
         is_aws = host.endswith((".amazonaws.com", ".amazonaws.com.cn"))
         key = authorization.aws_access_key_id or ""
         try:
-            told = sts_client(authorization, **(place if not is_aws else {**place, "endpoint_url": ""}))
-            caller = told.get_caller_identity()
-            yield State.OK, str(caller["Arn"])
+            sts = sts_client(authorization, **(place if not is_aws else {**place, "endpoint_url": ""}))
+            with contextlib.closing(sts):
+                yield State.OK, str(sts.get_caller_identity()["Arn"])
         except (ClientError, BotoCoreError, KeyError) as error:
             if not isinstance(error, KeyError):
                 self._refuse(error, is_aws=is_aws)
