@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from botocore import exceptions as aws
@@ -19,7 +19,7 @@ from schemas.errors import AccessRefused, DropZoneBusy, ImporterError, NotThere,
 if TYPE_CHECKING:
     import boto3
     from botocore.config import Config
-    from botocore.credentials import DeferredRefreshableCredentials
+    from botocore.credentials import Credentials, ReadOnlyCredentials
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sts import STSClient
     from prefect_aws import AwsCredentials
@@ -29,6 +29,7 @@ _OTHER_REGION = {"AuthorizationHeaderMalformed", "IllegalLocationConstraintExcep
 _ROLE_CURE = "check authorization.role_arn and external_id, and that the role's trust policy admits these credentials"
 _FRESH_KEYS = "give fresh keys in authorization, session_token included, or a role, which renews itself"
 _KEYS_CURE = "give keys or a role in authorization, or this machine credentials of its own"
+_MACHINE_CURE = "see to the credentials of this machine: its profile, role, or the token file of its web identity"
 _CURES = {
     "InvalidAccessKeyId": "correct authorization.access_key_id",
     "SignatureDoesNotMatch": "correct authorization.secret_access_key",
@@ -39,10 +40,12 @@ _CURES = {
     "InvalidObjectState": "restore the object from its archive storage class",
 }
 _SKEWED = {"RequestTimeTooSkewed", "RequestExpired"}
-_NO_CREDENTIALS = (
-    aws.NoCredentialsError,
-    aws.PartialCredentialsError,
+_NO_CREDENTIALS = (aws.NoCredentialsError, aws.PartialCredentialsError)
+_MACHINES_OWN = (
+    aws.MetadataRetrievalError,
     aws.CredentialRetrievalError,
+    aws.ConfigNotFound,
+    aws.ConfigParseError,
     aws.InvalidConfigError,
     aws.NoAuthTokenError,
     aws.TokenRetrievalError,
@@ -50,36 +53,48 @@ _NO_CREDENTIALS = (
 )
 
 
-def sts_client(authorization: "AwsCredentials", *, region: str, endpoint_url: str) -> "STSClient":
+def sts_client(
+    authorization: "AwsCredentials", *, region: str, endpoint_url: str, sts_endpoint_url: str = ""
+) -> "STSClient":
     """A client to ask who the importer is. Arguments and exceptions as for `s3_client`."""
-    client: STSClient = _client("sts", authorization, region, endpoint_url)
+    at = sts_endpoint_url or endpoint_url
+    client: STSClient = _client("sts", authorization, region, at, sts_endpoint_url)
     return client
 
 
-def s3_client(authorization: "AwsCredentials", *, region: str, endpoint_url: str) -> "S3Client":
+def s3_client(
+    authorization: "AwsCredentials", *, region: str, endpoint_url: str, sts_endpoint_url: str = ""
+) -> "S3Client":
     """A client that stays signed in however long a run takes.
 
     Args:
         authorization: keys, a profile, or nothing, which means the machine's own credentials; and perhaps a role.
         region: empty means the block's, then the machine's.
         endpoint_url: of an S3-compatible store; empty means the block's, then AWS.
+        sts_endpoint_url: where a role is assumed; empty means the machine's, then the block's, then AWS.
 
     Raises:
         SettingsError: a part of the authorization, the region or the endpoint cannot be used.
         AccessRefused: the machine's own credentials are needed, to assume a role with, and cannot be had.
     """
-    client: S3Client = _client("s3", authorization, region, endpoint_url)
+    client: S3Client = _client("s3", authorization, region, endpoint_url, sts_endpoint_url)
     return client
 
 
-def _client(service: Literal["s3", "sts"], authorization: "AwsCredentials", region: str, endpoint_url: str) -> Any:  # noqa: ANN401
+def _client(
+    service: Literal["s3", "sts"],
+    authorization: "AwsCredentials",
+    region: str,
+    endpoint_url: str,
+    sts_endpoint_url: str,
+) -> Any:  # noqa: ANN401
     """The client of a service; its exceptions translated."""
     chosen = authorization.aws_client_parameters.get_params_override()
     if endpoint_url:
         chosen["endpoint_url"] = endpoint_url
     config = _config(chosen, s3={"addressing_style": "path"} if chosen.get("endpoint_url") else None)
     try:
-        session = _session(authorization, region or authorization.region_name or None)
+        session = _session(authorization, region or authorization.region_name or None, sts_endpoint_url)
         return session.client(service, **{**chosen, "config": config})
     except aws.ProfileNotFound:
         raise SettingsError("authorization", f"this machine has no profile {authorization.profile_name!r}") from None
@@ -98,7 +113,7 @@ def _config(chosen: dict[str, Any], **more: Any) -> "Config":  # noqa: ANN401
     return config.merge(chosen["config"]) if "config" in chosen else config
 
 
-def _session(authorization: "AwsCredentials", region: str | None) -> "boto3.Session":
+def _session(authorization: "AwsCredentials", region: str | None, sts_endpoint_url: str) -> "boto3.Session":
     """The session of the given keys, or of the role assumed with them; STS is asked at the first request."""
     import boto3
     import botocore.session
@@ -114,45 +129,69 @@ def _session(authorization: "AwsCredentials", region: str | None) -> "boto3.Sess
         profile_name=authorization.profile_name,
         region_name=region,
     )
-    if not authorization.assume_role_arn:
-        return own
-    core = botocore.session.Session()
-    core.register_component("credential_provider", _RenewingRole(authorization, own))
+    credentials = (
+        _role(authorization, own, sts_endpoint_url) if authorization.assume_role_arn else own.get_credentials()
+    )
+    if credentials is None:
+        return own  # which says so at the first request
+    core = botocore.session.Session(profile=authorization.profile_name)
+    core.register_component("credential_provider", _Renewing(credentials))
     return boto3.Session(botocore_session=core, region_name=own.region_name)
 
 
-class _RenewingRole:
-    """In the place of botocore's chain of credential providers: one role, renewed before it expires."""
+def _role(authorization: "AwsCredentials", own: "boto3.Session", sts_endpoint_url: str) -> "Credentials":
+    """Credentials of the role, renewed before they expire."""
+    from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
 
-    def __init__(self, authorization: "AwsCredentials", own: "boto3.Session") -> None:
-        from botocore.credentials import AssumeRoleCredentialFetcher
+    source = own.get_credentials()
+    if source is None:
+        raise aws.NoCredentialsError
+    request = {"RoleSessionName": "px-import", **authorization.assume_role_kwargs.get_params_override()}
+    if "SerialNumber" in request:
+        raise SettingsError("authorization", "a role that asks for an MFA code cannot be assumed unattended")
+    chosen = _sts_parameters(authorization, sts_endpoint_url)
+    fetcher = AssumeRoleCredentialFetcher(
+        client_creator=lambda service, **keys: own.client(service, **{**chosen, **keys}),
+        source_credentials=source,
+        role_arn=str(authorization.assume_role_arn),
+        extra_args=request,
+        cache={},
+    )
+    return DeferredRefreshableCredentials(refresh_using=fetcher.fetch_credentials, method="assume-role")
 
-        source = own.get_credentials()
-        if source is None:
-            raise aws.NoCredentialsError
-        request = {"RoleSessionName": "px-import", **authorization.assume_role_kwargs.get_params_override()}
-        if "SerialNumber" in request:
-            raise SettingsError("authorization", "a role that asks for an MFA code cannot be assumed unattended")
-        self._fetcher = AssumeRoleCredentialFetcher(
-            client_creator=lambda service, **keys: own.client(service, **{**_sts_parameters(authorization), **keys}),
-            source_credentials=source,
-            role_arn=str(authorization.assume_role_arn),
-            extra_args=request,
-            cache={},
-        )
 
-    def load_credentials(self) -> "DeferredRefreshableCredentials":
+class _Renewing:
+    """In the place of botocore's chain of credential providers: these credentials, and a fault of its own if they fail.
+
+    botocore itself lets a RuntimeError through where what it fetched anew has expired already,
+    and an OSError where the file of a web identity's token cannot be read.
+    """
+
+    def __init__(self, credentials: "Credentials") -> None:
+        self._credentials = credentials
+
+    def load_credentials(self) -> Self:
         """What botocore asks of its chain."""
-        from botocore.credentials import DeferredRefreshableCredentials
+        return self
 
-        return DeferredRefreshableCredentials(refresh_using=self._fetcher.fetch_credentials, method="assume-role")
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+        return getattr(self._credentials, name)
+
+    def get_frozen_credentials(self) -> "ReadOnlyCredentials":
+        """What a request is signed with."""
+        try:
+            return self._credentials.get_frozen_credentials()
+        except (RuntimeError, OSError) as error:
+            raise aws.CredentialRetrievalError(provider=self._credentials.method, error_msg="") from error
 
 
-def _sts_parameters(authorization: "AwsCredentials") -> dict[str, Any]:
+def _sts_parameters(authorization: "AwsCredentials", endpoint_url: str) -> dict[str, Any]:
     """The block's client parameters as far as they can be meant for STS."""
     chosen = authorization.aws_client_parameters.get_params_override()
     chosen.pop("api_version", None)
-    if os.environ.get("AWS_ENDPOINT_URL_STS"):
+    if endpoint_url:
+        chosen["endpoint_url"] = endpoint_url
+    elif os.environ.get("AWS_ENDPOINT_URL_STS"):
         chosen.pop("endpoint_url", None)  # it names this very service, the block's endpoint any
     return {**chosen, "config": _config(chosen)}
 
@@ -186,6 +225,8 @@ def fault_of(error: aws.ClientError | aws.BotoCoreError, attempt: Attempt) -> Im
         return _fault_of_answer(error, attempt)
     if isinstance(error, _NO_CREDENTIALS):
         return AccessRefused(attempt.action, attempt.place, type(error).__name__, _KEYS_CURE)
+    if isinstance(error, _MACHINES_OWN):
+        return AccessRefused(attempt.action, attempt.place, type(error).__name__, _MACHINE_CURE)
     if isinstance(error, aws.ParamValidationError):
         return SettingsError("bucket", f"S3 cannot be asked to {attempt.action} {attempt.place}; correct the name")
     if isinstance(error, (aws.InvalidRegionError, aws.NoRegionError)):
@@ -207,7 +248,9 @@ def _fault_of_answer(error: aws.ClientError, attempt: Attempt) -> ImporterError:
     if code in _SKEWED:
         return AccessRefused(attempt.action, attempt.place, reason, f"the clock of this machine {_skew(error)}: set it")
     if error.operation_name == "AssumeRole":
-        return AccessRefused("assume the role for", attempt.bucket, reason, _ROLE_CURE)
+        return AccessRefused("assume the role for", attempt.bucket, reason, _role_cure(code))
+    if error.operation_name in {"AssumeRoleWithWebIdentity", "GetRoleCredentials"}:
+        return AccessRefused("sign in for", attempt.bucket, reason, _MACHINE_CURE)
     if code == "NoSuchBucket":
         return NotThere(attempt.bucket, "create the bucket or correct the setting bucket")
     if code in _OTHER_REGION:
@@ -243,6 +286,15 @@ def _skew(error: aws.ClientError) -> str:
         return "is wrong"
     minutes = f"{abs(seconds) // 60} min {abs(seconds) % 60} s"
     return f"is {minutes} {'fast' if seconds > 0 else 'slow'}"
+
+
+def _role_cure(code: str) -> str:
+    """What to do where a role is not assumed: it may be for the keys it was asked with."""
+    if code in {"InvalidClientTokenId", "SignatureDoesNotMatch"}:
+        return "correct access_key_id and secret_access_key in authorization"
+    if code in {"ExpiredToken", "ExpiredTokenException"}:
+        return "the keys that authorization.role_arn is assumed with have expired; give fresh ones"
+    return _ROLE_CURE
 
 
 def answer_of(error: aws.ClientError) -> tuple[int, str, str]:

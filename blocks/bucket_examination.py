@@ -52,7 +52,9 @@ class BucketExamination:
     def identity(self) -> Iterator[Remark]:
         """Who the importer is; a store that has no STS does not say."""
         authorization = _impatient(self._settings.authorization)
-        place = {"region": self._settings.region, "endpoint_url": self._settings.endpoint_url}
+        settings = self._settings
+        place = {"region": settings.region, "endpoint_url": settings.endpoint_url}
+        place |= {"sts_endpoint_url": settings.sts_endpoint_url}
         self._client = s3_client(authorization, **place)
         host = urlsplit(self._client.meta.endpoint_url).hostname or ""
         is_aws = host.endswith((".amazonaws.com", ".amazonaws.com.cn"))

@@ -34,7 +34,12 @@ class Connections:
             SettingsError: the store's URL or the authorization cannot be used.
             StoreBusy, StoreConflict: the database cannot be opened.
         """
-        client = s3_client(settings.authorization, region=settings.region, endpoint_url=settings.endpoint_url)
+        client = s3_client(
+            settings.authorization,
+            region=settings.region,
+            endpoint_url=settings.endpoint_url,
+            sts_endpoint_url=settings.sts_endpoint_url,
+        )
         drop_zone = S3DropZone(client, settings.zone, sse=settings.sse, kms_key_id=settings.kms_key_id)
         ledger = Ledger(open_store(settings.store.get_secret_value()))
         ledger.migrate()

@@ -12,12 +12,13 @@ import yaml
 from pydantic import BaseModel, Field, SecretStr, StringConstraints, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
 
+from blocks.authorization import Authorization
 from blocks.status_endpoint import StatusEndpoint
 from blocks.stores import open_store
 from schemas.catalogue import Catalogue, catalogue_of
 from schemas.drop_zone import DropZone
 from schemas.errors import SettingsError
-from schemas.settings import FileSettings, Strict
+from schemas.settings import FileSettings
 
 #: What Prefect allows as the name of a block document, and the ledger as the name of a feed.
 FEED_NAME = r"^[a-z0-9]+(-[a-z0-9]+)*$"
@@ -40,6 +41,11 @@ class FeedSettings(FileSettings):
     region: str = Field("", title="Region", description="AWS region of the bucket; empty: the machine's own setting.")
     endpoint_url: Annotated[str, StringConstraints(pattern=r"^(https?://[^/\s]+/?)?$")] = Field(
         "", title="Endpoint URL", description="Only for S3-compatible stores, like http://127.0.0.1:8333."
+    )
+    sts_endpoint_url: Annotated[str, StringConstraints(pattern=r"^(https?://[^/\s]+/?)?$")] = Field(
+        "",
+        title="STS endpoint URL",
+        description="Only where roles are assumed elsewhere than at AWS's public address, like https://sts.example.com.",
     )
     sse: Annotated[str, StringConstraints(pattern=r"^(|AES256|aws:kms|aws:kms:dsse)$")] = Field(
         "", title="Server-side encryption", description="Asked for on every write: AES256, aws:kms or aws:kms:dsse."
@@ -76,28 +82,6 @@ class FeedSettings(FileSettings):
             raise ValueError("bucket must name a bucket, like ABC123/export")
         if self.kms_key_id and not self.sse.startswith("aws:kms"):
             raise ValueError("kms_key_id needs sse: aws:kms")
-        return self
-
-
-class Authorization(Strict):
-    """Who the importer is to AWS; left out: the machine's own credentials (rule S3)."""
-
-    access_key_id: str = ""
-    secret_access_key: SecretStr = SecretStr("")
-    session_token: SecretStr = SecretStr("")
-    role_arn: Annotated[str, StringConstraints(pattern=r"^(arn:aws[a-z-]*:iam::\d{12}:role/.+)?$")] = Field(
-        "", description="Write arn:aws:iam::<account>:role/<name>."
-    )
-    external_id: str = ""
-
-    @model_validator(mode="after")
-    def _one_shape(self) -> Self:
-        if bool(self.access_key_id) != bool(self.secret_access_key.get_secret_value()):
-            raise ValueError("give access_key_id and secret_access_key together")
-        if self.session_token.get_secret_value() and not self.access_key_id:
-            raise ValueError("session_token needs access_key_id and secret_access_key")
-        if self.external_id and not self.role_arn:
-            raise ValueError("external_id needs role_arn")
         return self
 
 

@@ -17,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 
+from blocks.authorization import refuse_contradictions, refuse_misspelt
 from blocks.feed_settings import BLOCK_REFERENCE, FeedSettings, SettingsFile, read_settings_file, settings_error
 from schemas.catalogue import Catalogue, Entity, catalogue_of
 from schemas.errors import SettingsError
@@ -27,7 +28,7 @@ _B = TypeVar("_B", bound=Block)
 _FORM = (
     *("feed", "entity", "bucket", "base_folder", "authorization", "region", "endpoint_url", "destination"),
     *("date_format", "catalogue", "store", "status_endpoint", "blank_cells", "sse", "kms_key_id"),
-    *("lease_seconds", "limits"),
+    *("sts_endpoint_url", "lease_seconds", "limits"),
 )
 
 
@@ -112,10 +113,17 @@ class ImportSettings(FeedSettings, Block):
         """Prefect's form saves a block that was not chosen as null."""
         return {} if part is None else part
 
+    @field_validator("authorization", mode="before")
+    @classmethod
+    def _well_spelt(cls, authorization: Any) -> Any:  # noqa: ANN401
+        refuse_misspelt(authorization)
+        return authorization
+
     @field_validator("authorization")
     @classmethod
-    def _has_its_secret(cls, authorization: AwsCredentials) -> AwsCredentials:
-        """Prefect's newer form saves, in place of the chosen block, what it shows of it: stars for the secret."""
+    def _usable(cls, authorization: AwsCredentials) -> AwsCredentials:
+        refuse_contradictions(authorization)
+        # Prefect's newer form saves, in place of the chosen block, what it shows of it: stars for the secret.
         secret = authorization.aws_secret_access_key
         if secret and secret.get_secret_value() == obfuscate(secret.get_secret_value()):
             raise ValueError("saving in the browser has put stars in place of the secret; choose the block again")
@@ -180,7 +188,7 @@ class ImportSettings(FeedSettings, Block):
         """
         parts = {name: getattr(file, name) for name in FeedSettings.model_fields}
         try:
-            return cls(**parts, authorization=_credentials(file), catalogue=_catalogue(file, path.parent))
+            return cls(**parts, authorization=file.authorization.as_block(), catalogue=_catalogue(file, path.parent))
         except ValidationError as exc:
             raise settings_error(exc, cls, str(path)) from None
 
@@ -192,18 +200,6 @@ class ImportSettings(FeedSettings, Block):
             SettingsError: there is no such document, or it is wrong.
         """
         return _load(cls, name)
-
-
-def _credentials(file: SettingsFile) -> AwsCredentials:
-    """The file's authorization as prefect-aws keeps it."""
-    given = file.authorization
-    return AwsCredentials(
-        aws_access_key_id=given.access_key_id or None,
-        aws_secret_access_key=given.secret_access_key if given.access_key_id else None,
-        aws_session_token=given.session_token.get_secret_value() or None,
-        assume_role_arn=given.role_arn or None,
-        assume_role_kwargs={"ExternalId": given.external_id} if given.external_id else {},
-    )
 
 
 def _catalogue(file: SettingsFile, folder: Path) -> AttributeCatalogue:

@@ -67,6 +67,12 @@ def _parser() -> argparse.ArgumentParser:
     apply.add_argument("settings", nargs="+", type=Path, metavar="SETTINGS.yaml", help="settings files, one a feed")
     apply.set_defaults(command=_apply)
 
+    iam = commands.add_parser("iam", help="print the rights that AWS must grant a feed: role, trust and bucket policy")
+    iam.add_argument("settings", type=Path, metavar="SETTINGS.yaml", help="the feed's settings file")
+    iam.add_argument("--trust", default="", metavar="ARN", help="who assumes the role; left out: a placeholder")
+    iam.add_argument("--terraform", action="store_true", help="print HCL in place of JSON")
+    iam.set_defaults(command=_iam)
+
     _add_deliveries(commands)
     _add_callbacks(commands)
     replay = commands.add_parser("replay", help="lay an archived delivery out in current/ to be imported again")
@@ -235,6 +241,12 @@ def _apply(options: argparse.Namespace) -> int:
     from deployments.apply import apply
 
     return apply(options.settings)
+
+
+def _iam(options: argparse.Namespace) -> int:
+    from deployments.iam import iam
+
+    return iam(options.settings, trusted=options.trust, as_terraform=options.terraform)
 
 
 def _deliveries(options: argparse.Namespace) -> int:

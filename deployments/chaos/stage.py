@@ -73,7 +73,12 @@ class Ground:
         """A client with the settings' rights, around every proxy."""
         settings = ImportSettings.of(self.settings)
         with closing(
-            s3_client(settings.authorization, region=settings.region, endpoint_url=settings.endpoint_url)
+            s3_client(
+                settings.authorization,
+                region=settings.region,
+                endpoint_url=settings.endpoint_url,
+                sts_endpoint_url=settings.sts_endpoint_url,
+            )
         ) as client:
             yield client
 
@@ -144,6 +149,7 @@ class Stage:
                 "base_folder": zone.root,
                 "region": given.region,
                 "endpoint_url": endpoint_url,
+                "sts_endpoint_url": given.sts_endpoint_url,
                 "sse": given.sse,
                 "kms_key_id": given.kms_key_id,
                 "authorization": given.authorization,

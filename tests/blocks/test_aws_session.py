@@ -284,7 +284,7 @@ def test_how_wrong_the_clock_is(monkeypatch, minutes, fault, words):
 
 
 def test_how_long_and_how_often_sts_is_asked():
-    config = _sts_parameters(keys(aws_client_parameters={"config": {"read_timeout": 7}}))["config"]
+    config = _sts_parameters(keys(aws_client_parameters={"config": {"read_timeout": 7}}), "")["config"]
     assert (config.connect_timeout, config.read_timeout) == (5, 7)
     assert config.retries == {"mode": "standard", "total_max_attempts": 4}
 
