@@ -19,6 +19,8 @@ STATUS_JSON = "status.json"
 ERRORS_CSV = "errors.csv"
 _STATUS_FILES = (STATUS_TEXT, STATUS_JSON, ERRORS_CSV)
 _FOLDER = re.compile(r"dt=([0-9]{8})")
+#: A folder with more is left alone: a delivery is some files, and a listing must not fill the memory.
+MOST_OBJECTS = 10_000
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -123,6 +125,8 @@ class Folder:
     @property
     def why_not_ready(self) -> str:
         """Empty when the folder is ready (rules D1, D5), else the reason for a person."""
+        if len(self.objects) > MOST_OBJECTS:
+            return f"more than {MOST_OBJECTS} objects; deliver fewer files"
         if self.marker is None:
             return f"no {MARKER} yet"
         if not self.of_kind(ObjectKind.INPUT):
@@ -178,7 +182,9 @@ def survey(zone: DropZone, objects: Iterable[StoredObject]) -> Survey:
         name, slash, _ = stored.key.removeprefix(zone.current_prefix).partition("/")
         day = _day(name) if slash else None
         if day:
-            found.setdefault(day, []).append(stored)
+            kept = found.setdefault(day, [])
+            if len(kept) <= MOST_OBJECTS:
+                kept.append(stored)
         elif name or slash:
             strangers.add(name + slash)
     folders = [

@@ -34,6 +34,7 @@ class DeliveryReport:
         return f"dt={self.delivery.day} {verdict} {'; '.join(self.message.splitlines())}"
 
 
+_MOST_SHOWN = 20
 TAKEN = "Another run is importing this feed."
 
 
@@ -89,12 +90,17 @@ class FeedReport:
     def _left_alone(self) -> Iterator[str]:
         if self.seen is None:
             return
-        for folder in self.seen.waiting:
+        waiting, strangers = self.seen.waiting, self.seen.strangers
+        for folder in waiting[:_MOST_SHOWN]:
             yield f"waiting: dt={folder.day} ({folder.why_not_ready})"
+        if len(waiting) > _MOST_SHOWN:
+            yield f"waiting: {len(waiting) - _MOST_SHOWN} more folders"
         for day in self.known:
             yield f"left alone: dt={day} (imported before; a new _SUCCESS makes it a new delivery)"
-        if self.seen.strangers:
-            yield f"left alone in current/: {', '.join(shown(name) for name in self.seen.strangers)}"
+        if strangers:
+            names = ", ".join(shown(name) for name in strangers[:_MOST_SHOWN])
+            more = f" and {len(strangers) - _MOST_SHOWN} more" if len(strangers) > _MOST_SHOWN else ""
+            yield f"left alone in current/: {names}{more}"
 
     @property
     def markdown(self) -> str:

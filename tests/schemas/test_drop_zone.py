@@ -5,7 +5,16 @@ from datetime import UTC, datetime
 
 import pytest
 
-from schemas.drop_zone import DropZone, Folder, ObjectKind, StoredObject, archived_names, kind_of, survey
+from schemas.drop_zone import (
+    MOST_OBJECTS,
+    DropZone,
+    Folder,
+    ObjectKind,
+    StoredObject,
+    archived_names,
+    kind_of,
+    survey,
+)
 
 ZONE = DropZone("bucket", "export/users")
 NOON = datetime(2021, 2, 28, 12, tzinfo=UTC)
@@ -231,3 +240,14 @@ def test_names_in_the_archive_are_never_the_same() -> None:
     archived = archived_names(names)
     assert archived["status.txt"] == "status.txt.received.3"
     assert len({*archived.values()}) == len(names)
+
+
+@pytest.mark.rule("D5")
+def test_a_folder_of_too_many_objects_waits_and_does_not_fill_the_memory() -> None:
+    marker, *many = stored("dt=20210228/_SUCCESS", *(f"dt=20210228/{n:06d}.csv.gz" for n in range(3 * MOST_OBJECTS)))
+    seen = survey(ZONE, [marker, *many])
+    [folder] = seen.waiting
+    assert (seen.ready, folder.why_not_ready) == ((), "more than 10000 objects; deliver fewer files")
+    assert len(folder.objects) == MOST_OBJECTS + 1
+    [folder] = survey(ZONE, [marker, *many[: MOST_OBJECTS - 1]]).ready
+    assert len(folder.objects) == MOST_OBJECTS
