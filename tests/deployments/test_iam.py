@@ -144,9 +144,9 @@ def test_a_delivery_runs_under_the_documents_and_a_neighbour_is_out_of_reach(min
     iam.put_role_policy(RoleName=bucket, PolicyName="p", PolicyDocument=json.dumps(documents["rolePolicy"]))
     ministack.client.put_bucket_policy(Bucket=bucket, Policy=json.dumps(documents["bucketPolicy"]))
 
-    for day in ("20210228", "20210228"):  # the second one moves the first aside
-        folder = f"export/users/current/dt={day}"
-        body = gzip.compress(b"id\n1\n", mtime=0)
+    folder = "export/users/current/dt=20210228"
+    for content in (b"id\n1\n", b"id\n2\n"):  # the second one moves the first aside
+        body = gzip.compress(content, mtime=0)
         ministack.client.put_object(Bucket=bucket, Key=f"{folder}/users.csv.gz", Body=body)
         ministack.client.put_object(Bucket=bucket, Key=f"{folder}/_SUCCESS", Body=b"")
         report = asyncio.run(tick(ImportSettings.from_file(path), []))

@@ -12,8 +12,6 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 from deployments.cli import main
 from tests.flows.conftest import Feed
 
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
-
 GOOD = "id,email\n1,a@example.com\n"
 NAMES = {
     "forged line": "a\nSUCCESS\n9 records were uploaded.csv.gz",

@@ -14,9 +14,6 @@ from deployments.cli import main
 from schemas.errors import DropZoneBusy
 from tests.flows.conftest import Feed
 
-# Prefect leaves its client's connections to the garbage collector.
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
-
 GOOD = "id,email,score\r\n1,a@example.com,1.5\r\n2,b@example.com,\r\n"
 
 

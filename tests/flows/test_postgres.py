@@ -13,9 +13,6 @@ from deployments.local_postgres import LocalPostgres
 from schemas.outcome import FileOutcome, LoadCounts
 from tests.flows.conftest import Feed
 
-# Prefect leaves its client's connections to the garbage collector.
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
-
 
 @pytest.fixture
 def progress(monkeypatch: pytest.MonkeyPatch) -> list[Callable[[], None]]:
