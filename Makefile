@@ -22,7 +22,7 @@ demo: install  ## See a whole import: embedded S3 server, embedded database, bot
 
 .PHONY: test
 test: install lint types  ## Everything that CI checks
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2 --dist loadfile
 
 .PHONY: lint
 lint: install  ## Style, and the direction of imports
