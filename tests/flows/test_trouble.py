@@ -18,7 +18,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -451,7 +450,7 @@ SQLITE = {
 def test_the_store_fails_in_mid_run(feed: Feed, monkeypatch, caplog, name, step):
     if (name, step) == ("full", "status.txt"):
         step = "probe"  # once all is loaded, nothing grows any more
-    monkeypatch.setattr("blocks.stores.SqliteStore", partial(SqliteStore, patience_seconds=0.2))
+    monkeypatch.setattr("blocks.stores.SqliteStore", lambda path, _: SqliteStore(path, patience_seconds=0.2))
     case, mend = SQLITE[name], list[Callable[[], None]]()
     with pytest.MonkeyPatch.context() as patch:
 
