@@ -121,7 +121,8 @@ async def _complete(feed: Connections, held: HeldLease, delivery: Delivery, fini
         delivery = judged
     decision = await decide(feed, held, delivery)
     if delivery.stage in {Stage.CLAIMED, Stage.DECIDED}:
-        await move_aside(feed, held, decision)
+        await move_aside(feed, held, delivery, decision)
+    if delivery.stage not in {Stage.ARCHIVED, Stage.CLEARED}:
         await archive(feed, held, delivery, decision)
     if delivery.stage is not Stage.CLEARED:
         await clear(feed, held, delivery)

@@ -278,7 +278,7 @@ WRITES: Mapping[str, Callable[[Ledger, Lease, Delivery, ValidFile], object]] = {
     "reject": lambda ledger, lease, delivery, valid: ledger.reject(lease, delivery, REJECTED, PLACES),
     "load": load,
     "decide": lambda ledger, lease, delivery, valid: decide(ledger, lease, delivery),
-    "advance": lambda ledger, lease, delivery, valid: ledger.advance(lease, delivery, Stage.ARCHIVED),
+    "advance": lambda ledger, lease, delivery, valid: ledger.advance(lease, delivery, Stage.MOVED_ASIDE),
     "finish": lambda ledger, lease, delivery, valid: ledger.finish(lease, delivery),
     "record answer": lambda ledger, lease, delivery, valid: ledger.record_answer(
         lease, ledger.due_callbacks(FEED)[0].id, received=True, next_attempt_at=None, answer="200"
@@ -289,7 +289,7 @@ WRITES: Mapping[str, Callable[[Ledger, Lease, Delivery, ValidFile], object]] = {
 }
 BEFORE: Mapping[str, tuple[Stage, ...]] = {
     "advance": (Stage.DECIDED,),
-    "finish": (Stage.DECIDED, Stage.ARCHIVED, Stage.CLEARED),
+    "finish": tuple(Stage)[1:],
     "record answer": (Stage.DECIDED,),
     "make due": (Stage.DECIDED,),
 }
@@ -641,22 +641,22 @@ def test_without_a_decision_there_is_none_to_ask_for(ledger: Ledger, delivery: D
 
 def finish(ledger: Ledger, lease: Lease, delivery: Delivery) -> None:
     decide(ledger, lease, delivery)
-    ledger.advance(lease, delivery, Stage.ARCHIVED)
-    ledger.advance(lease, delivery, Stage.CLEARED)
+    for stage in tuple(Stage)[2:]:
+        ledger.advance(lease, delivery, stage)
     ledger.finish(lease, delivery)
 
 
 @pytest.mark.rule("R1")
 def test_a_delivery_only_moves_on_and_step_by_step(ledger: Ledger, lease: Lease, delivery: Delivery) -> None:
-    for stage in (Stage.DECIDED, Stage.ARCHIVED):
+    for stage in (Stage.DECIDED, Stage.MOVED_ASIDE):
         with pytest.raises(ValueError, match=f"claimed cannot be {stage}"):
             ledger.advance(lease, delivery, stage)
     decide(ledger, lease, delivery)
-    with pytest.raises(ValueError, match="decided cannot be cleared"):
-        ledger.advance(lease, delivery, Stage.CLEARED)
+    with pytest.raises(ValueError, match="decided cannot be archived"):
+        ledger.advance(lease, delivery, Stage.ARCHIVED)
     with pytest.raises(ValueError, match="not cleared"):
         ledger.finish(lease, delivery)
-    for stage in (Stage.ARCHIVED, Stage.ARCHIVED, Stage.CLEARED, Stage.ARCHIVED, Stage.CLAIMED):
+    for stage in (Stage.MOVED_ASIDE, Stage.ARCHIVED, Stage.ARCHIVED, Stage.CLEARED, Stage.ARCHIVED, Stage.CLAIMED):
         ledger.advance(lease, delivery, stage)
     [cleared] = ledger.open_deliveries(FEED)
     assert cleared.stage is Stage.CLEARED
@@ -765,6 +765,8 @@ def test_every_step_is_kept_with_its_run_and_only_once(
         decide(ledger, later, delivery)
     [callback] = ledger.due_callbacks(FEED)
     ledger.record_answer(later, callback.id, received=False, next_attempt_at=LATER, answer="503 busy")
+    ledger.advance(later, delivery, Stage.MOVED_ASIDE, [(StepName.NOT_MOVED, "old was removed meanwhile")])
+    ledger.advance(later, delivery, Stage.MOVED_ASIDE, [(StepName.NOT_MOVED, "old was removed meanwhile")])
     for stage in (Stage.ARCHIVED, Stage.ARCHIVED, Stage.CLEARED):
         ledger.advance(later, delivery, stage)
     for _ in range(2):
@@ -776,6 +778,8 @@ def test_every_step_is_kept_with_its_run_and_only_once(
         ("run-1", 1, StepName.LOADED, USERS),
         ("run-2", 2, StepName.DECIDED, "ERROR"),
         ("run-2", 2, StepName.TOLD, "503 busy"),
+        ("run-2", 2, StepName.NOT_MOVED, "old was removed meanwhile"),
+        ("run-2", 2, StepName.MOVED_ASIDE, ""),
         ("run-2", 2, StepName.ARCHIVED, ""),
         ("run-2", 2, StepName.CLEARED, ""),
         ("run-2", 2, StepName.FINISHED, ""),

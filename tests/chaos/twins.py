@@ -46,8 +46,8 @@ def deleted_without_looking():
 
 
 def nothing_makes_way():
-    async def move_aside(feed, held, decision):
-        pass
+    async def move_aside(feed, held, delivery, decision):
+        feed.ledger.advance(held.lease, delivery, Stage.MOVED_ASIDE)
 
     flow.move_aside = move_aside
 
@@ -132,9 +132,9 @@ def callback_ticked_off_first():
 def callback_before_the_archive():
     right, told = flow.move_aside, flow.notify
 
-    async def move_aside(feed, held, decision):
+    async def move_aside(feed, held, delivery, decision):
         await told(feed, held)
-        await right(feed, held, decision)
+        await right(feed, held, delivery, decision)
 
     flow.move_aside = move_aside
 

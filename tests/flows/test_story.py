@@ -57,7 +57,7 @@ def test_a_delivery_tells_its_whole_story(feed: Feed, monkeypatch, capsys):
     assert "\x1b" not in told
     story = [line.split()[2] for line in told[told.index("time ") :].splitlines()[1:]]
     assert story == [
-        "claimed", "rejected", "loaded", "decided", "resumed", "archived", "cleared", "finished", "told",
+        "claimed", "rejected", "loaded", "decided", "resumed", "moved aside", "archived", "cleared", "finished", "told",
     ]  # fmt: skip
     shown = json.loads(words(capsys, "deliveries", "show", latest.id, feed.settings_file, "--json"))
     assert [step["step"] for step in shown["steps"]] == story

@@ -273,6 +273,63 @@ def test_a_right_that_is_taken_away(feed: Feed, bucket: str, missing):
     goes_on(feed)
 
 
+# somebody tidies up the archive
+
+
+def removed(feed: Feed, key: str) -> None:
+    feed.s3.client.delete_object(Bucket=feed.bucket, Key=f"export/{feed.name}/{key}")
+
+
+def renewed(feed: Feed, key: str) -> None:
+    feed.put(key, feed.objects()[key])
+
+
+def replaced(feed: Feed, key: str) -> None:
+    feed.put(key, b"another content of " + key.encode())
+
+
+@pytest.mark.rule("P2")
+@pytest.mark.parametrize("happens", [removed, renewed, replaced])
+def test_what_shall_make_way_goes_from_the_archive_first(feed: Feed, happens):
+    """After the decision; and S3 is down for a while when one object has been copied, so that another run resumes."""
+    run(feed)
+    earlier = feed.objects()
+    feed.drop(DAY, users_csv_gz="id,email\n9,z@example.com\n")
+    moved = {name.replace(ARCHIVE, f"{ARCHIVE}.1"): body for name, body in earlier.items()}
+    first, broken = f"HEAD {ARCHIVE}.1/_SUCCESS", f"DELETE {ARCHIVE}/status.txt"
+
+    def act(exchange: Exchange) -> Reply:
+        if exchange.call.what == first:
+            for key in earlier:
+                happens(feed, key)
+        return refused("ServiceUnavailable", 503)(exchange) if exchange.call.what == broken else exchange.forward()
+
+    with Before(feed, first, act, lasting=True).stand():
+        if happens is removed:
+            run(feed)
+        else:
+            with pytest.raises(DropZoneBusy):
+                run(feed)
+            assert f"{ARCHIVE}.1/status.txt" in feed.objects()
+            assert feed.rows("SELECT stage FROM import_deliveries WHERE finished_at_ms IS NULL") == [("decided",)]
+    if happens is not removed:
+        assert run(feed).state == "Imported"
+    found = feed.objects()
+    aside = {name: body for name, body in found.items() if name in moved}
+    assert (
+        aside
+        == {
+            removed: {},
+            renewed: moved,
+            replaced: {name: b"another content of " + name.replace(".1/", "/").encode() for name in moved},
+        }[happens]
+    )
+    assert set(found) == set(aside) | set(earlier)
+    assert found[f"{ARCHIVE}/status.txt"] == b"SUCCESS\n1 records were uploaded\n"
+    assert feed.rows("SELECT count(*) FROM import_steps WHERE name = 'not moved'") == [(4 * (happens is removed),)]
+    assert len(feed.callbacks) == 2
+
+
 # S3 is there and does not come to an end
 
 
