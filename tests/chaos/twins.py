@@ -6,7 +6,7 @@ import uuid
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from blocks import leases, ledger
+from blocks import leases, ledger, outbox
 from blocks.s3_drop_zone import S3DropZone
 from blocks.status_endpoint import StatusEndpoint
 from flows import import_feed as flow
@@ -131,6 +131,7 @@ def callback_ticked_off_first():
 
 def callback_before_the_archive():
     right, told = flow.move_aside, flow.notify
+    outbox._FINISHED = "1 = 1"
 
     async def move_aside(feed, held, delivery, decision):
         await told(feed, held)
