@@ -47,7 +47,7 @@ class CallbackRecord:
         next_attempt_at: UTC; only of meaning while it waits.
         received_at: UTC; None if it was not.
         gave_up_at: UTC; None if it was received or still waits.
-        finished: whether its delivery is; before that it is not sent.
+        finished_at: when the delivery was, UTC; None before that, and nothing is sent.
     """
 
     id: str
@@ -59,7 +59,7 @@ class CallbackRecord:
     next_attempt_at: datetime
     received_at: datetime | None
     gave_up_at: datetime | None
-    finished: bool
+    finished_at: datetime | None
 
     @property
     def state(self) -> str:
@@ -142,13 +142,10 @@ class Outbox:
         """What was told or is still to be, the latest delivery first; of all feeds if none is named."""
         sql = """
             SELECT c.id, c.delivery_id, c.feed, d.day, c.attempts, c.last_answer,
-                c.next_attempt_at_ms, c.received_at_ms, c.gave_up_at_ms, d.finished_at_ms IS NOT NULL
+                c.next_attempt_at_ms, c.received_at_ms, c.gave_up_at_ms, d.finished_at_ms
             FROM import_callbacks c JOIN import_deliveries d ON d.id = c.delivery_id
             WHERE c.feed = :feed OR :feed = '' ORDER BY d.claimed_at_ms DESC, c.id LIMIT :limit
         """
         with self._store.read() as reader:
             rows = reader.execute(sql, {"feed": feed, "limit": limit})
-        return [
-            CallbackRecord(*row[:6], *(None if at is None else moment(at) for at in row[6:9]), bool(row[9]))
-            for row in rows
-        ]
+        return [CallbackRecord(*row[:6], *(None if at is None else moment(at) for at in row[6:])) for row in rows]

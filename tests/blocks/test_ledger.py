@@ -689,6 +689,18 @@ def test_people_can_see_what_was_imported(ledger: Ledger, lease: Lease, delivery
 # --- the outbox -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.rule("N1")
+def test_a_callback_waits_for_its_delivery(ledger: Ledger, lease: Lease, delivery: Delivery) -> None:
+    decide(ledger, lease, delivery)
+    for stage in tuple(Stage)[2:]:
+        ledger.advance(lease, delivery, stage)
+        assert ledger.due_callbacks(FEED) == []
+    assert [callback.finished_at for callback in ledger.callbacks(FEED)] == [None]
+    ledger.finish(lease, delivery)
+    assert [callback.delivery_id for callback in ledger.due_callbacks(FEED)] == [delivery.id]
+    assert [callback.finished_at for callback in ledger.callbacks(FEED)] == [ledger.deliveries()[0].finished_at]
+
+
 @pytest.mark.rule("N2")
 @pytest.mark.rule("N3")
 def test_a_callback_waits_under_one_id_until_it_is_received(ledger: Ledger, lease: Lease, delivery: Delivery) -> None:
