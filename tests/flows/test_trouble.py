@@ -27,6 +27,7 @@ import pytest
 import blocks.sqlite_store
 from blocks.import_settings import ImportSettings
 from blocks.ledger import Ledger
+from blocks.spool import Spool
 from blocks.sqlite_store import SqliteStore
 from deployments.chaos.exchange import RESET, Door, Exchange, Reply
 from deployments.chaos.http_proxy import HttpProxy
@@ -438,6 +439,30 @@ def test_no_folder_for_the_spool(feed: Feed, monkeypatch):
         trouble(feed, DropZoneBusy, "not-there", "No such file or directory", "TMPDIR")
         assert untouched(feed)
     goes_on(feed)
+
+
+def test_only_what_surely_nobody_needs_is_cleared_up(feed: Feed):
+    """After a week: not what another feed's open delivery has kept, with or without a ledger of its own."""
+    place = feed.folder.parent / "tmp"
+    others = [replace(feed, name=f"{feed.name}-{n}") for n in range(2)]
+    for other, store in zip(others, ("px.db", "own.db"), strict=True):
+        other.drop(DAY, users_csv_gz=GOOD)
+        with Before(other, STEPS["copy"], refused("ServiceUnavailable", 503), lasting=True).stand(
+            store=f"sqlite:///{feed.folder}/{store}"
+        ):
+            trouble(other, DropZoneBusy)
+    run(feed)
+    [(finished,)] = feed.rows("SELECT id FROM import_deliveries WHERE finished_at_ms IS NOT NULL")
+    kept = set(place.iterdir())
+    assert len(kept) == 2
+    gone = Spool.of(finished, 1).folder
+    for path in place.rglob("*"):
+        os.utime(path, (0, 0))
+    for folder in place.iterdir():
+        os.utime(folder, (0, 0))
+    assert gone in place.iterdir()
+    run(feed)
+    assert set(place.iterdir()) == kept
 
 
 # the store in a file
