@@ -25,8 +25,9 @@ from typing import Any
 import pytest
 
 import blocks.sqlite_store
+from blocks.connections import Connections, take_lease
 from blocks.import_settings import ImportSettings
-from blocks.ledger import Ledger
+from blocks.ledger import Lease, Ledger
 from blocks.spool import Spool
 from blocks.sqlite_store import SqliteStore
 from deployments.chaos.exchange import RESET, Door, Exchange, Reply
@@ -561,6 +562,30 @@ def test_a_lease_that_cannot_be_given_back_spoils_no_run(feed: Feed, monkeypatch
         patch.setattr(Ledger, "release", fails)
         assert run(feed).state == "Imported"
     assert f"The feed {feed.name} stays taken for up to 300 seconds. The store px.db cannot be used" in caplog.text
+
+
+@pytest.mark.rule("R2")
+def test_a_run_whose_lease_was_taken_without_an_answer_takes_it_again(feed: Feed, monkeypatch):
+    acquire, answers = Ledger.acquire, [False, True]
+
+    def lost(*args: Any) -> Lease | None:
+        lease = acquire(*args)
+        if not answers.pop(0):
+            raise StoreBusy("px.db", "the test says so")
+        return lease
+
+    with closing(Connections.open(ImportSettings.from_file(feed.settings_file))) as doors:
+        with monkeypatch.context() as patch:
+            patch.setattr(Ledger, "acquire", lost)
+            with pytest.raises(StoreBusy):
+                take_lease(doors)
+            held = take_lease(doors)
+        assert held
+        assert held.lease.fence == 2
+        with closing(Connections.open(ImportSettings.from_file(feed.settings_file))) as others:
+            assert take_lease(others) is None
+        doors.ledger.release(held.lease)
+    goes_on(feed)
 
 
 # the store on a server
