@@ -36,8 +36,19 @@ from deployments.local_postgres import LocalPostgres
 from deployments.local_s3 import LocalS3
 from deployments.receiver import Receiver
 from flows.import_feed import tick
-from schemas.errors import AccessRefused, DropZoneBusy, ImporterError, NotThere, SettingsError, StoreBusy, StoreConflict
+from schemas.errors import (
+    AccessRefused,
+    DropZoneBusy,
+    ImporterError,
+    LeaseLost,
+    NotThere,
+    SettingsError,
+    StoreBusy,
+    StoreConflict,
+)
 from schemas.report import FeedReport
+from tasks.claim import abandon, claim
+from tasks.discover import discover
 from tests.blocks.test_s3_drop_zone import RIGHTS, user_with
 from tests.flows.conftest import Feed
 from tests.receiver import ScriptedReceiver, SilentListener, raw, status, unused_port
@@ -330,6 +341,74 @@ def test_what_shall_make_way_goes_from_the_archive_first(feed: Feed, happens):
     assert found[f"{ARCHIVE}/status.txt"] == b"SUCCESS\n1 records were uploaded\n"
     assert feed.rows("SELECT count(*) FROM import_steps WHERE name = 'not moved'") == [(4 * (happens is removed),)]
     assert len(feed.callbacks) == 2
+
+
+# the customer takes it back
+
+
+def customer_removes(feed: Feed, *names: str) -> Callable[[Exchange], Reply]:
+    def act(exchange: Exchange) -> Reply:
+        for name in names:
+            removed(feed, f"{FOLDER}/{name}")
+        return exchange.forward()
+
+    return act
+
+
+@pytest.mark.rule("D6")
+def test_a_folder_that_vanishes_before_it_is_read_is_given_up(feed: Feed):
+    with Before(feed, STEPS["read"], customer_removes(feed, "users.csv.gz", "_SUCCESS")).stand():
+        assert run(feed).state == "NothingToDo"
+    assert feed.objects() == {}
+    assert feed.rows("SELECT count(*) FROM import_deliveries") == [(0,)]
+    assert feed.rows("SELECT name FROM import_steps") == [("claimed",), ("abandoned",)]
+    assert list((feed.folder.parent / "tmp").iterdir()) == feed.callbacks == []
+    feed.drop(DAY, users_csv_gz=GOOD)
+    goes_on(feed)
+
+
+@pytest.mark.rule("D6")
+def test_a_file_that_vanishes_before_any_was_judged_makes_it_another_delivery(feed: Feed):
+    feed.drop(DAY, a_csv_gz=GOOD.replace("example", "elsewhere"))
+    with Before(feed, f"GET {FOLDER}/a.csv.gz", customer_removes(feed, "a.csv.gz")).stand():
+        assert run(feed).state == "NothingToDo"
+    assert untouched(feed)
+    goes_on(feed)
+
+
+@pytest.mark.rule("D6")
+@pytest.mark.rule("F1")
+def test_a_file_that_vanishes_after_another_was_judged_is_a_fault(feed: Feed):
+    feed.drop(DAY, z_csv_gz="id,email\n9,z@example.com\n")
+    with Before(feed, f"GET {FOLDER}/z.csv.gz", customer_removes(feed, "z.csv.gz")).stand():
+        assert run(feed).state == "Rejected"
+    found = feed.objects()
+    names = ("_SUCCESS", "status.txt", "status.json", "errors.csv", "users.csv.gz")
+    assert set(found) == {f"{ARCHIVE}/{name}" for name in names}
+    status_txt = found[f"{ARCHIVE}/status.txt"].decode()
+    assert status_txt.startswith("ERROR\nusers.csv.gz: 2 records were uploaded\nz.csv.gz: ")
+    assert "was removed before it was imported" in status_txt
+    assert feed.rows("SELECT id FROM users ORDER BY id") == [("1",), ("2",)]
+
+
+@pytest.mark.rule("R2")
+def test_a_run_that_gives_up_too_late_takes_nothing_from_its_successor(feed: Feed):
+    settings = ImportSettings.from_file(feed.settings_file)
+    with closing(Connections.open(settings)) as doors:
+        held = take_lease(doors)
+        assert held
+        [folder] = asyncio.run(discover(doors)).ready
+        delivery = asyncio.run(claim(doors, held, folder))
+        assert delivery
+        doors.ledger.release(held.lease)
+        heir = doors.ledger.acquire(feed.name, "successor", 60)
+        assert heir
+        reading = Spool.of(delivery.id, heir.fence)
+        with pytest.raises(LeaseLost):
+            asyncio.run(abandon(doors, held, delivery))
+        assert reading.folder.exists()
+        doors.ledger.release(heir)
+    goes_on(feed)
 
 
 # S3 is there and does not come to an end
