@@ -752,6 +752,25 @@ def test_an_endpoint_that_gives_no_answer_is_tried_once_in_a_run(feed: Feed, how
 
 
 @pytest.mark.rule("N2")
+def test_a_delivery_that_keeps_failing_holds_up_no_callback_of_another(feed: Feed):
+    feed.configure(status_endpoint=endpoint(f"http://127.0.0.1:{unused_port()}/"))
+    run(feed)
+    let_time_pass(feed)
+    feed.drop("20210301", users_csv_gz=GOOD)
+    with Before(feed, "PUT processed/20210301/users.csv.gz", refused("AccessDenied", 403), lasting=True).stand():
+        for _ in range(2):
+            with pytest.raises(AccessRefused):
+                run(feed)
+    assert [json.loads(each.body)["folder_path"][-8:] for each in feed.callbacks] == [DAY]
+    with SilentListener() as silent:  # asked once, before the delivery is finished, and not again
+        feed.configure(status_endpoint=endpoint(f"http://127.0.0.1:{silent.port}/", 0.3))
+        with closing(sqlite3.connect(feed.folder / "px.db")) as connection, connection:
+            connection.execute("UPDATE import_callbacks SET received_at_ms = NULL, next_attempt_at_ms = 0")
+        assert len(run(feed).unreceived) == 1
+    assert attempts(feed) == [3, 0]
+
+
+@pytest.mark.rule("N2")
 def test_an_endpoint_that_answers_is_told_of_every_delivery(feed: Feed):
     feed.drop("20210301", users_csv_gz=GOOD)
     with ScriptedReceiver(status(500)) as receiver:
