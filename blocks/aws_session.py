@@ -37,6 +37,7 @@ _CURES = {
     "ExpiredToken": _FRESH_KEYS,
     "TokenRefreshRequired": _FRESH_KEYS,
     "400": _FRESH_KEYS,  # a HEAD has no body to say ExpiredToken in
+    "KeyTooLongError": "shorten it: a key has at most 1,024 bytes, folders included",
     "InvalidObjectState": "restore the object from its archive storage class",
 }
 _SKEWED = {"RequestTimeTooSkewed", "RequestExpired"}

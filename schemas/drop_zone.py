@@ -12,6 +12,8 @@ from datetime import date, datetime
 from enum import Enum
 from itertools import chain, count
 
+from schemas.issues import shown
+
 MARKER = "_SUCCESS"
 INPUT_SUFFIX = ".csv.gz"
 STATUS_TEXT = "status.txt"
@@ -21,6 +23,8 @@ _STATUS_FILES = (STATUS_TEXT, STATUS_JSON, ERRORS_CSV)
 _FOLDER = re.compile(r"dt=([0-9]{8})")
 #: A folder with more is left alone: a delivery is some files, and a listing must not fill the memory.
 MOST_OBJECTS = 10_000
+#: Most bytes of a waiting key: S3 takes 1,024, and `processed/YYYYMMDD.999/` is 3 longer than `current/dt=YYYYMMDD/`.
+LONGEST_KEY = 1_021
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -127,6 +131,9 @@ class Folder:
         """Empty when the folder is ready (rules D1, D5), else the reason for a person."""
         if len(self.objects) > MOST_OBJECTS:
             return f"more than {MOST_OBJECTS} objects; deliver fewer files"
+        if long := next((stored for stored in self.objects if len(stored.key.encode()) > LONGEST_KEY), None):
+            problem = f"the key of {shown(self.name_of(long))} has more than {LONGEST_KEY} bytes"
+            return f"{problem}, too many for the archive; give it a shorter name"
         if self.marker is None:
             return f"no {MARKER} yet"
         if not self.of_kind(ObjectKind.INPUT):
