@@ -12,7 +12,7 @@ from datetime import date, datetime
 from enum import Enum
 from itertools import chain, count
 
-from schemas.issues import shown
+from schemas.issues import one_line, shown
 
 MARKER = "_SUCCESS"
 INPUT_SUFFIX = ".csv.gz"
@@ -25,6 +25,7 @@ _FOLDER = re.compile(r"dt=([0-9]{8})")
 MOST_OBJECTS = 10_000
 #: Most bytes of a waiting key: S3 takes 1,024, and `processed/YYYYMMDD.999/` is 3 longer than `current/dt=YYYYMMDD/`.
 LONGEST_KEY = 1_021
+_SHOWN_OF_A_KEY = 300
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -94,9 +95,15 @@ class DropZone:
         """Path of the archive folder of a date, without a slash; `earlier` counts those moved aside (rule P2)."""
         return self.key("processed", f"{day}.{earlier}" if earlier else day)
 
+    @property
+    def place(self) -> str:
+        """The whole root as it is, to tell two feeds' places apart."""
+        return f"s3://{self.bucket}/{self.root}"
+
     def url(self, key: str = "") -> str:
-        """The `s3://` place, for sentences."""
-        return f"s3://{self.bucket}/{key}"
+        """The `s3://` place for sentences: on one line, cut where it is very long."""
+        cut = key if len(key) <= _SHOWN_OF_A_KEY else f"{key[:_SHOWN_OF_A_KEY]}…"
+        return one_line(f"s3://{self.bucket}/{cut}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,8 +55,7 @@ def unfinished(feed: Connections, held: HeldLease) -> list[Delivery]:
         StoreBusy: worth another try.
         LeaseLost: another run has taken over.
     """
-    zone = feed.settings.zone
-    found = feed.ledger.resume(held.lease, zone.url(zone.root))
+    found = feed.ledger.resume(held.lease, feed.settings.zone.place)
     remove_old_spools(but={delivery.id for delivery in found})
     return found
 

@@ -20,6 +20,7 @@ from flows.import_feed import tick
 from schemas.drop_zone import LONGEST_KEY
 from schemas.errors import AccessRefused
 from tests.flows.conftest import Feed
+from tests.servers import AnsweringServer, forwarded, xml_error
 
 GOOD = "id,email\n1,a@example.com\n"
 ROOT = "export/users"
@@ -141,3 +142,21 @@ def test_a_key_too_long_for_the_archive_keeps_its_folder_waiting_and_no_other(al
     assert alone.objects()[f"processed/20210228.1/{longest}"] == b"x"
     with pytest.raises(AccessRefused, match=r"KeyTooLong.*: shorten it: .* 1,024 bytes"):
         S3DropZone(alone.s3.client, settings.zone).put("d/" * 513, b"", content_type="text/plain")
+
+
+def test_a_name_is_only_a_name_where_something_is_refused(alone: Feed, capsys):
+    name = "".join(NAMES[each] for each in ("forged line", "escape sequence", "right to left"))
+    alone.put(f"current/dt=20210228/{name}")
+    alone.put("current/dt=20210228/_SUCCESS")
+
+    def refuse(request):
+        if request.method == "GET" and "%0ASUCCESS" in request.path and "list-type" not in request.path:
+            return xml_error(403, "AccessDenied", f"{UNSAFE[-1]}no")
+        return forwarded(request, alone.s3.endpoint_url)
+
+    with AnsweringServer(refuse) as s3:
+        alone.configure(endpoint_url=s3.url)
+        with pytest.raises(AccessRefused, match="AccessDenied") as refused:
+            asyncio.run(tick(ImportSettings.from_file(alone.settings_file), []))
+    assert str(refused.value).isprintable()
+    assert r"a\nSUCCESS\n9 records" in str(refused.value)
