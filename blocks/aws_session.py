@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from botocore import exceptions as aws
 
 from schemas.errors import AccessRefused, DropZoneBusy, ImporterError, NotThere, SettingsError
+from schemas.issues import one_line
 
 if TYPE_CHECKING:
     import boto3
@@ -37,6 +38,7 @@ _CURES = {
     "ExpiredToken": _FRESH_KEYS,
     "TokenRefreshRequired": _FRESH_KEYS,
     "400": _FRESH_KEYS,  # a HEAD has no body to say ExpiredToken in
+    "KeyTooLongError": "shorten it: a key has at most 1,024 bytes, folders included",
     "InvalidObjectState": "restore the object from its archive storage class",
 }
 _SKEWED = {"RequestTimeTooSkewed", "RequestExpired"}
@@ -303,4 +305,5 @@ def answer_of(error: aws.ClientError) -> tuple[int, str, str]:
     told: dict[str, Any] = dict(error.response.get("ResponseMetadata") or {})
     status = int(told.get("HTTPStatusCode") or 0)
     code = str(fault.get("Code") or status)
-    return status, code, " ".join(str(fault.get("Message") or "").split()).rstrip(".")[:300]
+    message = one_line(" ".join(str(fault.get("Message") or "").split())).rstrip(".")[:300]
+    return status, one_line(code)[:100], message

@@ -104,17 +104,24 @@ class BucketExamination:
         if found:
             yield State.OK, f"{where} holds {len(found)} object{'s' * (len(found) != 1)}"
             return
-        root = self._zone.key("")
-        with self._asking("list", root, _LIST):
-            beside = self._asked().list_objects_v2(Bucket=self._zone.bucket, Prefix=root, Delimiter="/")
-        names = [str(part["Prefix"]).removeprefix(root) for part in beside.get("CommonPrefixes", [])]
-        names += [str(part["Key"]).removeprefix(root) for part in beside.get("Contents", [])]
-        if "processed/" in names:
+        if any(True for _ in door.list(self._zone.processed_prefix)):
             yield State.OK, f"{where} is empty: nothing waits"
             return
-        there = ", ".join(shown(name) for name in names[:_SHOWN_NAMES] if name) or "nothing"
-        problem = f"neither current/ nor processed/ is in {self._zone.url(root)} (there is: {there})"
+        problem = f"neither current/ nor processed/ is in {self._zone.url(self._zone.key(''))}{self._what_is_there()}"
         yield State.WARNING, f"{problem}; correct bucket and base_folder, unless nothing was ever delivered"
+
+    def _what_is_there(self) -> str:
+        """What lies beside the folders that are missed, in brackets; empty where the rights end at these folders."""
+        root = self._zone.key("")
+        try:
+            with self._asking("list", root, _LIST):
+                beside = self._asked().list_objects_v2(Bucket=self._zone.bucket, Prefix=root, Delimiter="/")
+        except AccessRefused:
+            return ""
+        names = [str(part["Prefix"]).removeprefix(root) for part in beside.get("CommonPrefixes", [])]
+        names += [str(part["Key"]).removeprefix(root) for part in beside.get("Contents", [])]
+        there = ", ".join(shown(name) for name in names[:_SHOWN_NAMES] if name) or "nothing"
+        return f" (there is: {there})"
 
     def folders(self) -> Iterator[Remark]:
         """What waits, and whether it is ready."""

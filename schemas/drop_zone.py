@@ -12,6 +12,8 @@ from datetime import date, datetime
 from enum import Enum
 from itertools import chain, count
 
+from schemas.issues import one_line, shown
+
 MARKER = "_SUCCESS"
 INPUT_SUFFIX = ".csv.gz"
 STATUS_TEXT = "status.txt"
@@ -21,6 +23,9 @@ _STATUS_FILES = (STATUS_TEXT, STATUS_JSON, ERRORS_CSV)
 _FOLDER = re.compile(r"dt=([0-9]{8})")
 #: A folder with more is left alone: a delivery is some files, and a listing must not fill the memory.
 MOST_OBJECTS = 10_000
+#: Most bytes of a waiting key: S3 takes 1,024, and `processed/YYYYMMDD.999/` is 3 longer than `current/dt=YYYYMMDD/`.
+LONGEST_KEY = 1_021
+_SHOWN_OF_A_KEY = 300
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -90,9 +95,15 @@ class DropZone:
         """Path of the archive folder of a date, without a slash; `earlier` counts those moved aside (rule P2)."""
         return self.key("processed", f"{day}.{earlier}" if earlier else day)
 
+    @property
+    def place(self) -> str:
+        """The whole root as it is, to tell two feeds' places apart."""
+        return f"s3://{self.bucket}/{self.root}"
+
     def url(self, key: str = "") -> str:
-        """The `s3://` place, for sentences."""
-        return f"s3://{self.bucket}/{key}"
+        """The `s3://` place for sentences: on one line, cut where it is very long."""
+        cut = key if len(key) <= _SHOWN_OF_A_KEY else f"{key[:_SHOWN_OF_A_KEY]}…"
+        return one_line(f"s3://{self.bucket}/{cut}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +138,9 @@ class Folder:
         """Empty when the folder is ready (rules D1, D5), else the reason for a person."""
         if len(self.objects) > MOST_OBJECTS:
             return f"more than {MOST_OBJECTS} objects; deliver fewer files"
+        if long := next((stored for stored in self.objects if len(stored.key.encode()) > LONGEST_KEY), None):
+            problem = f"the key of {shown(self.name_of(long))} has more than {LONGEST_KEY} bytes"
+            return f"{problem}, too many for the archive; give it a shorter name"
         if self.marker is None:
             return f"no {MARKER} yet"
         if not self.of_kind(ObjectKind.INPUT):

@@ -86,7 +86,8 @@ def _archive_file(feed: Connections, delivery: Delivery, file: DeliveryFile, tar
             if is_imported:
                 feed.drop_zone.put(target_key, path, content_type="application/gzip")
                 return
-        _log.warning("%s was replaced after it was imported and is not archived", file.stored.key)
+        place = feed.settings.zone.url(file.stored.key)
+        _log.warning("%s was replaced after it was imported and is not archived", place)
 
 
 def _archive_marker(feed: Connections, delivery: Delivery, target_key: str) -> None:

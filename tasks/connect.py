@@ -56,8 +56,7 @@ def unfinished(feed: Connections, held: HeldLease) -> list[Delivery]:
         StoreBusy: worth another try.
         LeaseLost: another run has taken over.
     """
-    zone = feed.settings.zone
-    found = feed.ledger.resume(held.lease, zone.url(zone.root))
+    found = feed.ledger.resume(held.lease, feed.settings.zone.place)
     for delivery_id in old_spools():
         if feed.ledger.is_over(delivery_id):
             remove_spools(delivery_id)

@@ -144,6 +144,9 @@ def test_a_delivery_runs_under_the_documents_and_a_neighbour_is_out_of_reach(min
     iam.put_role_policy(RoleName=bucket, PolicyName="p", PolicyDocument=json.dumps(documents["rolePolicy"]))
     ministack.client.put_bucket_policy(Bucket=bucket, Policy=json.dumps(documents["bucketPolicy"]))
 
+    assert main(["doctor", str(path)]) == 0, capsys.readouterr().out  # nothing was ever delivered
+    assert "neither current/ nor processed/ is in" in capsys.readouterr().out
+
     folder = "export/users/current/dt=20210228"
     for content in (b"id\n1\n", b"id\n2\n"):  # the second one moves the first aside
         body = gzip.compress(content, mtime=0)
@@ -155,6 +158,8 @@ def test_a_delivery_runs_under_the_documents_and_a_neighbour_is_out_of_reach(min
     assert "export/users/processed/20210228/status.txt" in keys_now
     assert "export/users/processed/20210228.1/status.txt" in keys_now
     assert not [each for each in keys_now if "/current/" in each]
+    assert main(["doctor", str(path)]) == 0
+    assert "is empty: nothing waits" in capsys.readouterr().out
 
     neighbour = ImportSettings.from_file(write(tmp_path, **changes, base_folder="accounts"))
     with pytest.raises(AccessRefused, match="grant s3:"):
