@@ -50,6 +50,21 @@ class ObjectKind(Enum):
     PLACEHOLDER = "placeholder"
 
 
+class NotReady(Enum):
+    """Why a folder waits (rules D1, D5). The value stands in events; it never changes."""
+
+    TOO_MANY_OBJECTS = "too-many-objects"
+    NO_MARKER = "no-marker"
+    NO_DATA = "no-data"
+
+
+_WHY_NOT_READY = {
+    NotReady.TOO_MANY_OBJECTS: f"more than {MOST_OBJECTS} objects; deliver fewer files",
+    NotReady.NO_MARKER: f"no {MARKER} yet",
+    NotReady.NO_DATA: f"{MARKER} is there, but no {INPUT_SUFFIX} file yet",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class DropZone:
     """Bucket and root prefix of one feed (rule S2).
@@ -123,15 +138,23 @@ class Folder:
         return next(iter(self.of_kind(ObjectKind.MARKER)), None)
 
     @property
-    def why_not_ready(self) -> str:
-        """Empty when the folder is ready (rules D1, D5), else the reason for a person."""
+    def not_ready(self) -> NotReady | None:
+        """Why the folder waits; None when it is ready (rules D1, D5)."""
         if len(self.objects) > MOST_OBJECTS:
-            return f"more than {MOST_OBJECTS} objects; deliver fewer files"
+            return NotReady.TOO_MANY_OBJECTS
         if self.marker is None:
-            return f"no {MARKER} yet"
-        if not self.of_kind(ObjectKind.INPUT):
-            return f"{MARKER} is there, but no {INPUT_SUFFIX} file yet"
-        return ""
+            return NotReady.NO_MARKER
+        return None if self.of_kind(ObjectKind.INPUT) else NotReady.NO_DATA
+
+    @property
+    def why_not_ready(self) -> str:
+        """Empty when the folder is ready, else the reason for a person."""
+        return _WHY_NOT_READY[self.not_ready] if self.not_ready else ""
+
+    @property
+    def changed_at(self) -> datetime:
+        """When the latest of its objects came, by S3's clock."""
+        return max(stored.modified_at for stored in self.objects)
 
 
 @dataclass(frozen=True, slots=True)
