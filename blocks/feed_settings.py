@@ -79,7 +79,7 @@ class FeedSettings(FileSettings):
         title="Expected by",
         description="Hour by which a delivery comes each day, like 06:00 (UTC) or 06:00 Europe/Berlin; empty: at any.",
     )
-    waiting_hours: Annotated[int, Field(ge=1, le=8760)] = Field(
+    waiting_hours: Annotated[int, Field(ge=0, le=8760)] = Field(
         3,
         title="Waiting",
         description="Hours after which an event tells of a folder with files and no marker, or the other way round.",
