@@ -92,8 +92,8 @@ def _save(client: SyncPrefectClient, wanted: AutomationCore) -> str:
     wanted = wanted.model_copy(update={"enabled": there.enabled})
     if _content(there) == _content(wanted):
         return "unchanged"
-    # all of it: Prefect sends only what was set, and its server takes nothing for what is missing
-    client.update_automation(there.id, AutomationCore.model_validate(wanted.model_dump()))
+    # all of it but the owner, which cannot be changed: Prefect sends only what was set
+    client.update_automation(there.id, AutomationCore.model_validate(wanted.model_dump(exclude={"owner_resource"})))
     return "updated"
 
 

@@ -50,7 +50,8 @@ class FeedPage:
         last = [f"last delivery {written_day(each.day)} {each.verdict or 'open'}" for each in (self.recent or ())[:1]]
         troubled = ["in trouble"] if self.trouble else []
         late = ["overdue"] if self.overdue else []
-        return "; ".join([*troubled, *late, *waiting, *(last or ["no delivery yet"])])
+        none = ["no delivery yet"] if self.recent == () else []
+        return "; ".join([*troubled, *late, *waiting, *last, *none])
 
     @property
     def markdown(self) -> str:
