@@ -10,7 +10,6 @@ from schemas.delivery_page import sign, written_day
 from schemas.delivery_record import DeliveryRecord
 from schemas.drop_zone import Survey
 from schemas.markdown import plain, table
-from schemas.outcome import counts_of
 from schemas.report import IMPORTED_BEFORE, counted, some_names
 from schemas.s3_console import ObjectLinks
 
@@ -59,9 +58,9 @@ class FeedPage:
         current = self.links.zone.current_prefix.rstrip("/")
         lines = [f"# {self.feed}", "", f"{self.entity.capitalize()}s from {self.links.folder(current)}", ""]
         if self.trouble:
-            lines += [f"⛔ **The last run failed.** {plain(self.trouble)}", ""]
+            lines += [f"**The last run failed.** {plain(self.trouble)}", ""]
         if self.overdue:
-            lines += [f"⏰ **Overdue**: {plain(self.overdue)}", ""]
+            lines += [f"**Overdue**: {plain(self.overdue)}", ""]
         lines += ["## What waits", "", *self._waiting(), "", "## Last deliveries", "", *self._deliveries()]
         return "\n".join(lines)
 
@@ -84,28 +83,16 @@ class FeedPage:
         if not self.recent:
             yield "None yet." if self.recent is not None else "The ledger could not be read."
             return
-        numbers = ("created", "updated", "unchanged", "repeated")
-        heads = (
-            "day",
-            "verdict",
-            "files:",
-            "records:",
-            *(f"{name}:" for name in numbers),
-            "faults:",
-            "finished (UTC)",
-            "id",
-        )
+        heads = ("day", "verdict", "records:", "faults:", "finished (UTC)", "id")
         yield from table(heads, map(_row, self.recent))
 
 
 def _row(record: DeliveryRecord) -> list[str]:
-    counts = counts_of(record.files)
-    figures = [len(record.files), counts.total, counts.created, counts.updated, counts.unchanged, counts.repeated]
-    faults = sum(file.faults for file in record.files)
     return [
         written_day(record.day),
         f"{sign(record.verdict == 'SUCCESS')} {record.verdict}" if record.verdict else "under way",
-        *(f"{figure:,}" for figure in [*figures, faults]),
+        f"{record.counts.total:,}",
+        f"{sum(file.faults for file in record.files):,}",
         f"{record.finished_at:%Y-%m-%d %H:%M}" if record.finished_at else record.stage.value,
         f"`{record.id[:8]}`",
     ]

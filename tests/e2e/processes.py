@@ -90,8 +90,12 @@ class PrefectServer:
         )
 
     def ask(self, method: str, path: str, **body: Any) -> Any:
-        """What the API answers to a request with a JSON body."""
-        answer = self._api.request(method, path, json=body or None)
+        """What the API answers to a request with a JSON body; busy (its SQLite is locked) is no answer."""
+        for _ in range(10):
+            answer = self._api.request(method, path, json=body or None)
+            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                break
+            time.sleep(1)
         answer.raise_for_status()
         return answer.json() if answer.content else None
 

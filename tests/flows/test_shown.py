@@ -61,11 +61,11 @@ def test_a_delivery_has_a_page_a_table_and_an_event(feed: Feed, told) -> None:
     shown = feed.artifacts(state)
     assert [each.key for each in shown] == ["delivery-users", "files-users"] * 2 + ["feed-users"]
     rejected, table, feed_page = shown[0], shown[1], shown[-1]
-    assert rejected.description == "❌ 2021-02-28 ERROR: 2 files, 2 records"
+    assert rejected.description == "✗ 2021-02-28 ERROR: 2 files, 2 records"
     assert "| b.csv.gz | score | Invalid number in Column 'score' | 2 | 2, 4 |" in rejected.data
     assert f"Archived in s3://{feed.bucket}/export/users/processed/20210228/: status.txt, " in rejected.data
     assert '"rows": 3, "created": 0, "updated": 0, "unchanged": 0, "repeated": 0, "faults": 2' in table.data
-    assert "| 2021-03-01 | ✅ SUCCESS | 1 | 2 | 0 | 0 | 2 | 0 | 0 |" in feed_page.data
+    assert "| 2021-03-01 | ✓ SUCCESS | 2 | 0 |" in feed_page.data
     (name, resource, payload), (second, *_) = told
     assert (name, second) == ("px.import.rejected", "px.import.imported")
     assert resource["prefect.resource.id"] == "px.feed.users"
@@ -81,7 +81,7 @@ def test_the_feeds_page_is_written_when_something_changes_and_only_then(feed: Fe
     assert (waits.name, name_of(waits)) == ("NothingToDo", str(feed.settings_file))
     assert "| dt=20210301 |" in page(feed, waits)
     assert "no \\_SUCCESS yet |" in page(feed, waits)
-    assert "| 2021-02-28 | ✅ SUCCESS |" in page(feed, waits)
+    assert "| 2021-02-28 | ✓ SUCCESS |" in page(feed, waits)
     assert feed.artifacts(feed.tick()) == []
     assert [name for name, *_ in told] == ["px.import.imported"], "a folder may take a while to be filled"
 
@@ -144,7 +144,7 @@ def test_a_blocked_feed_is_told_once_and_its_page_says_why(feed: Feed, told, no_
         shown = page(feed, feed.tick())
         feed.tick()
     assert "**The last run failed.** Could not list s3://test: the test says so" in shown
-    assert "| 2021-02-28 | ✅ SUCCESS |" in shown
+    assert "| 2021-02-28 | ✓ SUCCESS |" in shown
     assert [(name, resource["px.kind"], payload["why"][:24]) for name, resource, payload in told] == [
         ("px.import.blocked", "DropZoneBusy", "Could not list s3://test"),
     ]

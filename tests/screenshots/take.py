@@ -80,7 +80,7 @@ def _must(server: PrefectServer, *command: str) -> None:
 def _run(server: PrefectServer, feed: str) -> str:
     """One run of a deployment, to its end."""
     deployment = server.ask("GET", f"/deployments/name/import-feed/{feed}")
-    run = str(server.ask("POST", f"/deployments/{deployment['id']}/create_flow_run")["id"])
+    run = str(server.ask("POST", f"/deployments/{deployment['id']}/create_flow_run", parameters={})["id"])
     eventually(lambda: server.ask("GET", f"/flow_runs/{run}")["state_type"] in {"COMPLETED", "FAILED", "CRASHED"})
     return run
 
