@@ -12,7 +12,7 @@ from schemas.s3_console import ObjectLinks
 
 #: Most lines of a table: a page is for a person.
 MOST_LINES = 200
-_NUMBERS = ("size_bytes", "rows", "created", "updated", "unchanged", "repeated", "faults")
+_NUMBERS = ("rows", "faults", "created", "updated", "unchanged", "repeated", "size_bytes")
 
 
 def written_day(day: str) -> str:
@@ -99,7 +99,7 @@ def _at(issue: Issue) -> str:
 
 def _files(report: DeliveryReport, links: ObjectLinks, folder: str) -> Iterator[str]:
     names = archived_names(file.name for file in report.delivery.files)
-    numbers = ("rows", "created", "updated", "faults")  # a page is narrow; `files_table` has all
+    numbers = ("rows", "faults", "created", "updated")  # a page is narrow; `files_table` has all
     yield from table(
         ("file", "verdict", *(f"{name}:" for name in numbers)),
         (

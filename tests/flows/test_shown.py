@@ -64,7 +64,7 @@ def test_a_delivery_has_a_page_a_table_and_an_event(feed: Feed, told) -> None:
     assert rejected.description == "✗ 2021-02-28 ERROR: 2 files, 2 records"
     assert "| b.csv.gz | score | Invalid number in Column 'score' | 2 | 2, 4 |" in rejected.data
     assert f"Archived in s3://{feed.bucket}/export/users/processed/20210228/: status.txt, " in rejected.data
-    assert '"rows": 3, "created": 0, "updated": 0, "unchanged": 0, "repeated": 0, "faults": 2' in table.data
+    assert '"rows": 3, "faults": 2, "created": 0, "updated": 0, "unchanged": 0, "repeated": 0' in table.data
     assert "| 2021-03-01 | ✓ SUCCESS | 2 | 0 |" in feed_page.data
     (name, resource, payload), (second, *_) = told
     assert (name, second) == ("px.import.rejected", "px.import.imported")

@@ -42,7 +42,7 @@ def test_a_page_counts_and_links() -> None:
     assert page.startswith("# ✓ users 2026-03-02: SUCCESS\n")
     assert "**12,345 records**: 10,000 created, 2,000 updated, 300 unchanged, 45 repeated" in page
     at = "https://console.aws.amazon.com/s3/object/my-bucket?region=eu-west-1&prefix=export/users/processed/20260302"
-    assert f"| [a b.csv.gz]({at}/a+b.csv.gz) | ✓ SUCCESS | 12,345 | 10,000 | 2,000 | 0 |" in page
+    assert f"| [a b.csv.gz]({at}/a+b.csv.gz) | ✓ SUCCESS | 12,345 | 0 | 10,000 | 2,000 |" in page
     assert f"[status.txt]({at}/status.txt)" in page
     assert "errors.csv" not in page
 

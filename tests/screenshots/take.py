@@ -3,11 +3,10 @@
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from deployments.demo_feeds import account_attributes, first_deliveries, second_delivery, settings_file
 from deployments.local_s3 import LocalS3
@@ -38,16 +37,19 @@ class Stage:
     server: PrefectServer
     runs: dict[str, str]
 
-    def newest(self, key: str) -> str:
-        """Id of the newest artifact of a key."""
-        every = [each for each in self.server.every("artifacts") if each["key"] == key]
-        return str(max(every, key=lambda each: str(each["created"]))["id"])
+    def artifact(self, key: str, about: str = "") -> str:
+        """Path of the newest artifact of a key whose description holds these words."""
+        every = self.server.every("artifacts")
+        found = [each for each in every if each["key"] == key and about in each["description"]]
+        return f"artifacts/artifact/{max(found, key=lambda each: str(each['created']))['id']}"
 
 
 @contextmanager
 def stage(folder: Path) -> Iterator[Stage]:
     """The demo's two feeds, deployed and imported by a worker: good files, rejected ones, a folder that waits."""
-    with LocalS3() as s3, Receiver() as receiver, PrefectServer(folder).started() as server:
+    server = PrefectServer(folder)
+    server.environment["PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT"] = "false"
+    with LocalS3() as s3, Receiver() as receiver, server.started():
         s3.create_bucket("px-demo")
         server.environment |= {
             "PX_DEMO_ACCESS_KEY_ID": s3.access_key_id,
@@ -68,7 +70,7 @@ def stage(folder: Path) -> Iterator[Stage]:
                     s3.client.put_object(Bucket="px-demo", Key=f"export/{sample.key}", Body=sample.content)
                 for feed in _FEEDS:
                     runs[feed] = _run(server, feed)
-        yield Stage(server, runs)
+            yield Stage(server, runs)
 
 
 def _must(server: PrefectServer, *command: str) -> None:
@@ -106,14 +108,28 @@ def take(images: Path) -> int:
         sync_playwright() as playwright,
     ):
         browser = playwright.chromium.launch(executable_path=program, args=list(_FLAGS))
-        page = browser.new_page(viewport={"width": 1280, "height": 800})
-        for name, show in PICTURES.items():
-            show(page, on)
-            page.screenshot(path=images / f"{name}.png")
+        page = browser.new_page()
+        for name, (path, words, height) in _pictures(on).items():
+            page.set_viewport_size({"width": 1280, "height": height})
+            page.goto(on.server.environment["PREFECT_API_URL"].removesuffix("api") + f"v2/{path}")
+            page.get_by_text(words).first.wait_for()
+            page.wait_for_load_state("networkidle")
+            page.screenshot(path=images / f"{name}.png", animations="disabled")
             print(images / f"{name}.png")
         browser.close()
     return 0
 
 
-Show = Callable[[Any, Stage], None]
-PICTURES: dict[str, Show] = {}
+def _pictures(on: Stage) -> dict[str, tuple[str, str, int]]:
+    """Name of each picture: the page, words that are there when it is drawn, and its height."""
+    return {
+        "deployments": ("deployments", "users", 400),
+        "run": (f"runs/flow-run/{on.runs['users']}?tab=Artifacts", "feed-users", 820),
+        "delivery": (on.artifact("delivery-users", "2026-03-03"), "Faults", 900),
+        "feed": (on.artifact("feed-users", "waiting"), "Last deliveries", 760),
+        "settings": ("blocks/catalog/px-import-settings/create", "S3 bucket name", 820),
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(take(IMAGES))
