@@ -3,9 +3,10 @@
 All of it is a courtesy. Outside a flow run nothing happens, and where Prefect's server fails nothing else does.
 """
 
+import asyncio
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from uuid import UUID
 
 from prefect.client.orchestration import get_client
@@ -16,6 +17,7 @@ from schemas.delivery_page import written_day
 from schemas.events import Event
 
 _log = logging.getLogger("px_import.prefect")
+_PATIENCE_SECONDS = 30
 
 
 def run_id() -> UUID | None:
@@ -24,11 +26,12 @@ def run_id() -> UUID | None:
     return context.flow_run.id if context and context.flow_run else None
 
 
-@contextmanager
-def courtesy(what: str) -> Iterator[None]:
-    """Around what may fail without harm."""
+@asynccontextmanager
+async def courtesy(what: str) -> AsyncIterator[None]:
+    """Around what may fail without harm, and may not hold up an import for long: its lease runs on."""
     try:
-        yield
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            yield
     except Exception as exc:  # noqa: BLE001 - whatever is wrong with Prefect's server, the import goes on
         _log.warning("%s could not be shown in Prefect (%s)", what, type(exc).__name__)
 
@@ -42,13 +45,11 @@ async def name_run(feed: str, days: Sequence[str]) -> None:
     """
     if run := run_id():
         name = f"{feed} {written_day(days[0])}" + (f" +{len(days) - 1}" if days[1:] else "")
-        with courtesy("The run's name"):
-            async with get_client() as client:
-                await client.update_flow_run(run, name=name)
+        async with courtesy("The run's name"), get_client() as client:
+            await client.update_flow_run(run, name=name)
 
 
 def emit(event: Event) -> None:
-    """Tell Prefect's event feed."""
+    """Tell Prefect's event feed; sent by a thread of Prefect's own, which keeps its troubles to itself."""
     if run_id():
-        with courtesy(event.name):
-            emit_event(event.name, event.resource, payload=event.full_payload)
+        emit_event(event.name, event.resource, payload=event.full_payload)

@@ -92,7 +92,7 @@ class _Bar:
 
     async def _show(self, percent: float) -> None:
         text = f"{one_line(self._name)}: {self._taken:,} of {counted(self._rows, 'row')} loaded"
-        with courtesy("A load's progress"):
+        async with courtesy("A load's progress"):
             if self._artifact is None:
                 self._artifact = await acreate_progress_artifact(percent, f"progress-{self._feed}", text)
             else:

@@ -45,7 +45,7 @@ async def show_delivery(settings: ImportSettings, report: DeliveryReport) -> Non
 async def _delivery_artifacts(report: DeliveryReport, links: ObjectLinks) -> None:
     """One history a feed of either kind."""
     feed, line = report.delivery.feed, delivery_line(report)
-    with courtesy("A delivery's page"):
+    async with courtesy("A delivery's page"):
         await acreate_markdown_artifact(delivery_page(report, links), key=f"delivery-{feed}", description=line)
         await acreate_table_artifact(files_table(report), key=f"files-{feed}", description=line)
 
@@ -66,7 +66,7 @@ async def show_feed(settings: ImportSettings, report: FeedReport, trouble: Impor
     past = await in_thread(_past, settings)
     page = _page(settings, report, past, trouble)
     news = _news(settings, report, past, trouble)
-    with courtesy("The feed's page"):
+    async with courtesy("The feed's page"):
         key = f"feed-{settings.feed}"
         last = await Artifact.aget(key)
         told = set(last.metadata_ or ()) if last else set()

@@ -1,13 +1,10 @@
 """Names that a customer may give to objects: nothing is lost, nothing is forged, nothing reaches a screen as it is."""
 
-import asyncio
 import json
 from contextlib import suppress
 
 import pytest
 from botocore.exceptions import ClientError
-from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 
 from deployments.cli import main
 from tests.flows.conftest import Feed
@@ -37,12 +34,6 @@ NAMES = {
 UNSAFE = [*map(chr, [*range(0x09), 0x0B, 0x0C, 0x0D, *range(0x0E, 0x20), 0x7F]), "\u202e", "\u200b"]
 
 
-async def page(feed: Feed) -> str:
-    async with get_client() as client:
-        wanted = ArtifactFilter(key=ArtifactFilterKey(any_=[f"feed-{feed.name}"]))
-        return max(await client.read_artifacts(artifact_filter=wanted), key=lambda each: each.created).data
-
-
 @pytest.mark.rule("P1")
 @pytest.mark.rule("P3")
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
@@ -68,9 +59,16 @@ def test_a_name_is_only_a_name(feed: Feed, capsys, caplog, name: str):
     assert len(status.splitlines()) == (3 if hostile else 2)
     assert json.loads(feed.text("processed/20210228/status.json"))["files"][0]["name"] in delivered
     assert main(["deliveries", "show", "", str(feed.settings_file)]) == 0
-    markdown = asyncio.run(page(feed))
+    artifacts = {each.key: each.data for each in feed.artifacts(state)}
+    markdown = artifacts["feed-users"] + artifacts["delivery-users"]
     errors = feed.text("processed/20210228/errors.csv") if hostile else ""
-    shown = {"status": status, "page": markdown, "state": state.message, "errors.csv": errors.replace("\r\n", "\n")}
+    shown = {
+        "status": status,
+        "page": markdown,
+        "table": artifacts["files-users"],
+        "state": state.message,
+        "errors.csv": errors.replace("\r\n", "\n"),
+    }
     shown |= {"terminal": capsys.readouterr().out, "log": caplog.text}
     assert [(where, mark) for where, text in shown.items() for mark in UNSAFE if mark in text] == []
     assert "<script>" not in markdown

@@ -187,7 +187,6 @@ def test_where_prefect_shows_nothing_the_import_goes_on(feed: Feed, monkeypatch)
 
     for module, name in [
         (tasks.prefect_run, "get_client"),
-        (tasks.prefect_run, "emit_event"),
         (tasks.report, "acreate_markdown_artifact"),
         (tasks.report.Artifact, "aget"),
     ]:
