@@ -18,7 +18,7 @@ from deployments.local_s3 import LocalS3
 from deployments.receiver import Receiver
 from tests.e2e.processes import ROOT, PrefectServer, eventually
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 AUTOMATIONS = {entry["name"]: entry for entry in yaml.safe_load(SHIPPED.read_text())["automations"]}
 SILENCE_SECONDS = 10  # the least that Prefect takes

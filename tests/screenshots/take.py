@@ -16,6 +16,7 @@ from tests.e2e.processes import ROOT, PrefectServer, eventually
 IMAGES = ROOT / "docs" / "images"
 _FEEDS = ("accounts", "users")
 _CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+_DRAWN_MILLISECONDS = 5000  # the graph of a run says nowhere that it is drawn
 _FLAGS = (
     *("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync"),
@@ -114,6 +115,7 @@ def take(images: Path) -> int:
             page.goto(on.server.environment["PREFECT_API_URL"].removesuffix("api") + f"v2/{path}")
             page.get_by_text(words).first.wait_for()
             page.wait_for_load_state("networkidle")
+            page.wait_for_timeout(_DRAWN_MILLISECONDS)
             page.screenshot(path=images / f"{name}.png", animations="disabled")
             print(images / f"{name}.png")
         browser.close()
@@ -124,7 +126,7 @@ def _pictures(on: Stage) -> dict[str, tuple[str, str, int]]:
     """Name of each picture: the page, words that are there when it is drawn, and its height."""
     return {
         "deployments": ("deployments", "users", 400),
-        "run": (f"runs/flow-run/{on.runs['users']}?tab=Artifacts", "feed-users", 820),
+        "run": (f"runs/flow-run/{on.runs['accounts']}?tab=Artifacts", "feed-accounts", 820),
         "delivery": (on.artifact("delivery-users", "2026-03-03"), "Faults", 900),
         "feed": (on.artifact("feed-users", "waiting"), "Last deliveries", 760),
         "settings": ("blocks/catalog/px-import-settings/create", "S3 bucket name", 820),
