@@ -9,13 +9,23 @@ from pathlib import Path
 from typing import Annotated, Any, Self
 
 import yaml
-from pydantic import BaseModel, Field, SecretStr, StringConstraints, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    Field,
+    SecretStr,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 
 from blocks.authorization import Authorization
 from blocks.status_endpoint import StatusEndpoint
 from blocks.stores import open_store
 from schemas.catalogue import Catalogue, catalogue_of
+from schemas.daily_hour import DailyHour
 from schemas.drop_zone import DropZone
 from schemas.errors import SettingsError
 from schemas.settings import FileSettings
@@ -24,6 +34,12 @@ from schemas.settings import FileSettings
 FEED_NAME = r"^[a-z0-9]+(-[a-z0-9]+)*$"
 BLOCK_REFERENCE = "block:"
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+def _daily_hour(text: str) -> str:
+    if text:
+        DailyHour.parse(text)
+    return text
 
 
 class FeedSettings(FileSettings):
@@ -57,6 +73,16 @@ class FeedSettings(FileSettings):
     )
     status_endpoint: StatusEndpoint = Field(
         default_factory=StatusEndpoint, title="Status endpoint", description="Who is told when a delivery is done."
+    )
+    expected_by: Annotated[str, AfterValidator(_daily_hour)] = Field(
+        "",
+        title="Expected by",
+        description="Hour by which a delivery comes each day, like 06:00 (UTC) or 06:00 Europe/Berlin; empty: at any.",
+    )
+    waiting_hours: Annotated[int, Field(ge=0, le=8760)] = Field(
+        3,
+        title="Waiting",
+        description="Hours after which an event tells of a folder with files and no marker, or the other way round.",
     )
     lease_seconds: Annotated[int, Field(ge=5, le=840)] = Field(
         300, title="Lease", description="Seconds after which another run may take over a feed whose run has died."

@@ -28,7 +28,7 @@ _B = TypeVar("_B", bound=Block)
 _FORM = (
     *("feed", "entity", "bucket", "base_folder", "authorization", "region", "endpoint_url", "destination"),
     *("date_format", "catalogue", "store", "status_endpoint", "blank_cells", "sse", "kms_key_id"),
-    *("sts_endpoint_url", "lease_seconds", "limits"),
+    *("sts_endpoint_url", "expected_by", "waiting_hours", "lease_seconds", "limits"),
 )
 
 

@@ -14,7 +14,7 @@ from blocks.feed_places import settle
 from blocks.history import History, StepName, note
 from blocks.leases import Lease, Leases, confirm, hold, writing
 from blocks.ledger_reader import LedgerReader, deliveries_where, outcomes_of
-from blocks.ledger_rows import Decision, DeliveryRecord, outcome_row, stored_row
+from blocks.ledger_rows import Decision, outcome_row, stored_row
 from blocks.ledger_schema import migrate
 from blocks.outbox import Outbox, put_callback
 from schemas.catalogue import Entity
@@ -27,7 +27,7 @@ from schemas.outcome import FileOutcome, LoadCounts, verdict_of
 if TYPE_CHECKING:
     from schemas.valid_file import ValidFile
 
-__all__ = ["Decision", "DeliveryRecord", "Lease", "Ledger"]
+__all__ = ["Decision", "Lease", "Ledger"]
 
 
 class Ledger(Leases, LedgerReader, History, Outbox):

@@ -5,7 +5,6 @@ from blocks.ledger_rows import (
     FILE_COLUMNS,
     OUTCOME_COLUMNS,
     Decision,
-    DeliveryRecord,
     delivery_file,
     fault_places,
     file_outcome,
@@ -13,6 +12,7 @@ from blocks.ledger_rows import (
     stored_object,
 )
 from schemas.delivery import Delivery, Move, Stage
+from schemas.delivery_record import DeliveryRecord
 from schemas.issues import FaultPlace
 from schemas.outcome import FileOutcome
 

@@ -1,5 +1,7 @@
 """`px-import apply`: settings files become Prefect block documents."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -18,13 +20,25 @@ def apply(files: list[Path]) -> int:
         SettingsError: a file is wrong, and no document was saved; or the Prefect server cannot be used.
     """
     every = [ImportSettings.from_file(path) for path in files]
-    try:
+    with talking_to_prefect():
         for kind in (AwsCredentials, AttributeCatalogue, ImportSettings):
             kind.register_type_and_schema()
         for settings in every:
             print(_save(settings))
             if note := DateFormat.compile(settings.date_format).note:
                 print(f"note: {note}")
+    return 0
+
+
+@contextmanager
+def talking_to_prefect() -> Iterator[None]:
+    """Around what is asked of the Prefect server.
+
+    Raises:
+        SettingsError: the server cannot be used.
+    """
+    try:
+        yield
     except httpx.HTTPStatusError as exc:
         if exc.response.status_code not in {401, 403}:
             raise
@@ -32,7 +46,6 @@ def apply(files: list[Path]) -> int:
     except httpx.TransportError as exc:
         problem = f"the Prefect server cannot be reached ({type(exc).__name__}); start it or correct its address"
         raise SettingsError("PREFECT_API_URL", problem) from None
-    return 0
 
 
 def _save(settings: ImportSettings) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from schemas.catalogue import Entity
-from schemas.errors import ImporterError
+from schemas.errors import ImporterError, SettingsError
 
 TROUBLE = 2
 INTERRUPTED, TERMINATED = 130, 143  # as a shell counts them
@@ -63,9 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_check(commands)
     _add_catalogue(commands)
 
-    apply = commands.add_parser("apply", help="save settings files as Prefect blocks")
-    apply.add_argument("settings", nargs="+", type=Path, metavar="SETTINGS.yaml", help="settings files, one a feed")
-    apply.set_defaults(command=_apply)
+    _add_apply(commands)
 
     iam = commands.add_parser("iam", help="print the rights that AWS must grant a feed: role, trust and bucket policy")
     iam.add_argument("settings", type=Path, metavar="SETTINGS.yaml", help="the feed's settings file")
@@ -86,6 +84,16 @@ def _parser() -> argparse.ArgumentParser:
 
     _add_chaos(commands)
     return parser
+
+
+def _add_apply(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    apply = commands.add_parser("apply", help="save settings files as Prefect blocks, and automations that tell people")
+    add = apply.add_argument
+    add("settings", nargs="*", type=Path, metavar="SETTINGS.yaml", help="settings files, one a feed")
+    help_ = "save these automations; no file: those of deployments/automations.yaml"
+    add("--automations", nargs="?", type=Path, const=Path(), metavar="FILE.yaml", help=help_)
+    add("--notify", default="", metavar="BLOCK", help="who is told: a block document, like slack-webhook/ops")
+    apply.set_defaults(command=_apply)
 
 
 def _add_doctor(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -243,7 +251,15 @@ def _show_default(options: argparse.Namespace) -> int:
 def _apply(options: argparse.Namespace) -> int:
     from deployments.apply import apply
 
-    return apply(options.settings)
+    if not options.settings and not options.automations:
+        raise SettingsError("", "name a settings file, or give --automations")
+    if options.settings:
+        apply(options.settings)
+    if options.automations:
+        from deployments.automations import SHIPPED, apply_automations
+
+        apply_automations(SHIPPED if options.automations == Path() else options.automations, options.notify)
+    return 0
 
 
 def _iam(options: argparse.Namespace) -> int:

@@ -12,9 +12,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from blocks.history import Step
-from blocks.ledger import DeliveryRecord, Ledger
+from blocks.ledger import Ledger
 from blocks.outbox import CallbackRecord
 from deployments.ledgers import feeds_of, ledger_of, ledgers_of
+from schemas.delivery_record import DeliveryRecord
 from schemas.errors import SettingsError
 from schemas.issues import one_line
 from schemas.outcome import FileOutcome, file_json

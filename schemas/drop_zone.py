@@ -55,6 +55,22 @@ class ObjectKind(Enum):
     PLACEHOLDER = "placeholder"
 
 
+class NotReady(Enum):
+    """Why a folder waits (rules D1, D5). The value stands in events; it never changes."""
+
+    TOO_MANY_OBJECTS = "too-many-objects"
+    KEY_TOO_LONG = "key-too-long"
+    NO_MARKER = "no-marker"
+    NO_DATA = "no-data"
+
+
+_WHY_NOT_READY = {
+    NotReady.TOO_MANY_OBJECTS: f"more than {MOST_OBJECTS} objects; deliver fewer files",
+    NotReady.NO_MARKER: f"no {MARKER} yet",
+    NotReady.NO_DATA: f"{MARKER} is there, but no {INPUT_SUFFIX} file yet",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class DropZone:
     """Bucket and root prefix of one feed (rule S2).
@@ -134,18 +150,33 @@ class Folder:
         return next(iter(self.of_kind(ObjectKind.MARKER)), None)
 
     @property
-    def why_not_ready(self) -> str:
-        """Empty when the folder is ready (rules D1, D5), else the reason for a person."""
+    def not_ready(self) -> NotReady | None:
+        """Why the folder waits; None when it is ready (rules D1, D5)."""
         if len(self.objects) > MOST_OBJECTS:
-            return f"more than {MOST_OBJECTS} objects; deliver fewer files"
-        if long := next((stored for stored in self.objects if len(stored.key.encode()) > LONGEST_KEY), None):
-            problem = f"the key of {shown(self.name_of(long))} has more than {LONGEST_KEY} bytes"
-            return f"{problem}, too many for the archive; give it a shorter name"
+            return NotReady.TOO_MANY_OBJECTS
+        if self._overlong:
+            return NotReady.KEY_TOO_LONG
         if self.marker is None:
-            return f"no {MARKER} yet"
-        if not self.of_kind(ObjectKind.INPUT):
-            return f"{MARKER} is there, but no {INPUT_SUFFIX} file yet"
-        return ""
+            return NotReady.NO_MARKER
+        return None if self.of_kind(ObjectKind.INPUT) else NotReady.NO_DATA
+
+    @property
+    def why_not_ready(self) -> str:
+        """Empty when the folder is ready, else the reason for a person."""
+        if self.not_ready is NotReady.KEY_TOO_LONG and self._overlong:
+            problem = f"the key of {shown(self.name_of(self._overlong))} has more than {LONGEST_KEY} bytes"
+            return f"{problem}, too many for the archive; give it a shorter name"
+        return _WHY_NOT_READY[self.not_ready] if self.not_ready else ""
+
+    @property
+    def _overlong(self) -> StoredObject | None:
+        """The first object whose key the archive cannot have."""
+        return next((stored for stored in self.objects if len(stored.key.encode()) > LONGEST_KEY), None)
+
+    @property
+    def changed_at(self) -> datetime:
+        """When the latest of its objects came, by S3's clock."""
+        return max(stored.modified_at for stored in self.objects)
 
 
 @dataclass(frozen=True, slots=True)

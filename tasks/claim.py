@@ -67,11 +67,9 @@ def finish(feed: Connections, held: HeldLease, delivery: Delivery, decision: Dec
     """
     remove_spools(delivery.id)  # first: nobody looks for the files of a delivery that is finished
     feed.ledger.finish(held.lease, delivery)
-    zone, loaded = feed.settings.zone, feed.ledger.file_outcomes(delivery).values()
     return DeliveryReport(
         delivery=delivery,
         success=decision.verdict == "SUCCESS",
         message=decision.status_txt.decode().partition("\n")[2].rstrip("\n"),
-        records=sum(outcome.rows for outcome in loaded if outcome.counts),
-        processed_folder=zone.url(zone.processed_folder(delivery.day)),
+        files=tuple(feed.ledger.file_outcomes(delivery).values()),
     )

@@ -39,7 +39,7 @@ def running(command: list[str], cwd: Path, environment: Mapping[str, str], log: 
         process.wait()
 
 
-def eventually(look: Callable[[], T], seconds: float = 60.0) -> T:
+def eventually(look: Callable[[], T], seconds: float = 240.0) -> T:
     """What `look` finds, as soon as it finds something."""
     end = time.monotonic() + seconds
     while not (found := look()):
@@ -86,12 +86,16 @@ class PrefectServer:
         """Run a command to its end."""
         program = str(PROGRAMS / command[0])
         return subprocess.run(
-            [program, *command[1:]], cwd=cwd, env=self.environment, capture_output=True, text=True, timeout=120
+            [program, *command[1:]], cwd=cwd, env=self.environment, capture_output=True, text=True, timeout=300
         )
 
     def ask(self, method: str, path: str, **body: Any) -> Any:
-        """What the API answers to a request with a JSON body."""
-        answer = self._api.request(method, path, json=body or None)
+        """What the API answers to a request with a JSON body; busy (its SQLite is locked) is no answer."""
+        for _ in range(10):
+            answer = self._api.request(method, path, json=body or None)
+            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                break
+            time.sleep(1)
         answer.raise_for_status()
         return answer.json() if answer.content else None
 

@@ -187,11 +187,12 @@ def _lasting(deployment: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.rule("R5")
 def test_a_run_through_the_worker_says_what_it_came_to(worked: Session) -> None:
     run = worked.runs["users"]
-    assert (run["name"], run["state_name"], run["state_type"]) == ("users", "Rejected", "COMPLETED")
+    assert (run["name"], run["state_name"], run["state_type"]) == ("users 2021-02-28 +1", "Rejected", "COMPLETED")
     assert run["state"]["message"] == "2 folders, 3 records; with errors: dt=20210301"
-    (artifact,) = [each for each in worked.server.every("artifacts") if each["flow_run_id"] == run["id"]]
-    assert (artifact["key"], artifact["type"]) == ("feed-users", "markdown")
-    assert "## dt=20210228: SUCCESS" in artifact["data"]
+    shown = [each for each in worked.server.every("artifacts") if each["flow_run_id"] == run["id"]]
+    assert sorted(each["key"] for each in shown) == ["delivery-users"] * 2 + ["feed-users"] + ["files-users"] * 2
+    (page,) = [each["data"] for each in shown if each["key"] == "feed-users"]
+    assert "| 2021-02-28 | ✓ SUCCESS | 3 |" in page
     tasks = {task["name"] for task in worked.server.every("task_runs")}
     assert {"connect", "load file dt=20210228/users.csv.gz", "reject file dt=20210301/users.csv.gz"} <= tasks
 

@@ -8,8 +8,6 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 
 from blocks.import_settings import ImportSettings
 from blocks.s3_drop_zone import S3DropZone
@@ -75,12 +73,6 @@ def hostile(
         yield feed, {name: f"no gzip {number}".encode() for number, name in enumerate(names)}
 
 
-async def page(feed: Feed) -> str:
-    async with get_client() as client:
-        wanted = ArtifactFilter(key=ArtifactFilterKey(any_=[f"feed-{feed.name}"]))
-        return max(await client.read_artifacts(artifact_filter=wanted), key=lambda each: each.created).data
-
-
 @pytest.mark.rule("P1")
 @pytest.mark.rule("P3")
 def test_a_name_is_only_a_name(hostile: tuple[Feed, dict[str, bytes]], capsys, caplog):
@@ -104,8 +96,16 @@ def test_a_name_is_only_a_name(hostile: tuple[Feed, dict[str, bytes]], capsys, c
     assert len(status.splitlines()) == 1 + len(files)
     assert {each["name"] for each in json.loads(feed.text("processed/20210228/status.json"))["files"]} == set(files)
     assert main(["deliveries", "show", "", str(feed.settings_file)]) == 0
-    markdown, errors = asyncio.run(page(feed)), feed.text("processed/20210228/errors.csv")
-    shown = {"status": status, "page": markdown, "state": state.message, "errors.csv": errors.replace("\r\n", "\n")}
+    artifacts = {each.key: each.data for each in feed.artifacts(state)}
+    markdown = artifacts["feed-users"] + artifacts["delivery-users"]
+    errors = feed.text("processed/20210228/errors.csv")
+    shown = {
+        "status": status,
+        "page": markdown,
+        "table": artifacts["files-users"],
+        "state": state.message,
+        "errors.csv": errors.replace("\r\n", "\n"),
+    }
     shown |= {"terminal": capsys.readouterr().out, "log": caplog.text}
     assert [(where, mark) for where, text in shown.items() for mark in UNSAFE if mark in text] == []
     assert "<script>" not in markdown
