@@ -82,7 +82,7 @@ class _Zones:
     """The drop zones: how many are looked into at once, and when nobody waits for an address any longer.
 
     As many looks in a row as may be made at once at one address, all without any answer, and the others there are
-    told so without a try: an address that hangs costs a sweep half a minute, however many feeds it has.
+    told so without a try: an address that hangs costs a sweep a minute, however many feeds it has.
     """
 
     def __init__(self, feeds: Sequence[ImportSettings]) -> None:
