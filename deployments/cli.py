@@ -64,7 +64,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_catalogue(commands)
 
     apply = commands.add_parser("apply", help="save settings files as Prefect blocks")
-    apply.add_argument("settings", nargs="+", type=Path, metavar="SETTINGS.yaml", help="settings files, one a feed")
+    place = "settings files, one a feed, or folders of them"
+    apply.add_argument("settings", nargs="+", type=Path, metavar="SETTINGS.yaml|FOLDER", help=place)
+    apply.add_argument("--deploy", action="store_true", help="make a scheduled deployment for each feed, too")
     apply.set_defaults(command=_apply)
 
     iam = commands.add_parser("iam", help="print the rights that AWS must grant a feed: role, trust and bucket policy")
@@ -240,7 +242,7 @@ def _show_default(options: argparse.Namespace) -> int:
 def _apply(options: argparse.Namespace) -> int:
     from deployments.apply import apply
 
-    return apply(options.settings)
+    return apply(options.settings, deploy=options.deploy)
 
 
 def _iam(options: argparse.Namespace) -> int:
