@@ -55,6 +55,10 @@ chaos: install  ## Every fault at every call on SQLite and PostgreSQL, into docs
 bench-worst: install  ## What hostile and broken files cost against a clean one
 	$(BIN)/python -m tests.bench.worst_cases
 
+.PHONY: bench-many
+bench-many: install  ## What a sweep over many idle feeds costs as their number grows, into docs/performance.md
+	$(BIN)/python -m tests.bench.many_feeds
+
 .PHONY: screenshots
 screenshots: install  ## The pictures of Prefect's pages in docs/images; needs Chromium and playwright, and says so
 	$(BIN)/python -m tests.screenshots.take

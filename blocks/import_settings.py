@@ -230,12 +230,3 @@ def load_catalogue(reference: str, entity: Entity) -> Catalogue:
     """
     entries = _load(AttributeCatalogue, reference.removeprefix(BLOCK_REFERENCE)).entries
     return catalogue_of(entries, entity, reference)
-
-
-def saved_feeds() -> list[str]:
-    """Names of the feeds that Prefect has documents of."""
-    from prefect.client.orchestration import get_client
-
-    with get_client(sync_client=True) as client:
-        documents = client.read_block_documents_by_type(ImportSettings.get_block_type_slug(), include_secrets=False)
-    return sorted(document.name for document in documents if document.name)

@@ -9,17 +9,22 @@ from prefect.blocks.core import Block
 from prefect_aws import AwsCredentials
 
 from blocks.import_settings import AttributeCatalogue, ImportSettings
+from deployments.feed_deployments import deploy_feeds, strays
 from schemas.date_format import DateFormat
 from schemas.errors import SettingsError
 
 
-def apply(files: list[Path]) -> int:
+def apply(places: list[Path], *, deploy: bool = False) -> int:
     """Register the block types and save each file as a document named after its feed; safe to repeat.
+
+    Args:
+        places: settings files, and folders of them.
+        deploy: make a deployment for each feed, too.
 
     Raises:
         SettingsError: a file is wrong, and no document was saved; or the Prefect server cannot be used.
     """
-    every = [ImportSettings.from_file(path) for path in files]
+    every = _read(places)
     with talking_to_prefect():
         for kind in (AwsCredentials, AttributeCatalogue, ImportSettings):
             kind.register_type_and_schema()
@@ -27,6 +32,11 @@ def apply(files: list[Path]) -> int:
             print(_save(settings))
             if note := DateFormat.compile(settings.date_format).note:
                 print(f"note: {note}")
+        if deploy:
+            deploy_feeds(every)
+        if any(place.is_dir() for place in places):
+            for stray in strays(every):
+                print(f"note: {stray}")
     return 0
 
 
@@ -46,6 +56,38 @@ def talking_to_prefect() -> Iterator[None]:
     except httpx.TransportError as exc:
         problem = f"the Prefect server cannot be reached ({type(exc).__name__}); start it or correct its address"
         raise SettingsError("PREFECT_API_URL", problem) from None
+
+
+def _read(places: list[Path]) -> list[ImportSettings]:
+    """The settings of all files; each feed may have one.
+
+    Raises:
+        SettingsError: a file is wrong, a folder has none, or two are of one feed.
+    """
+    found: dict[str, Path] = {}
+    every = []
+    for path in settings_files(places):
+        settings = ImportSettings.from_file(path)
+        if settings.feed in found:
+            raise SettingsError("feed", f"{found[settings.feed]} has the same name", source=str(path))
+        found[settings.feed] = path
+        every.append(settings)
+    return every
+
+
+def settings_files(places: list[Path]) -> list[Path]:
+    """Each file, and of each folder all that end in .yaml, in the order of their names.
+
+    Raises:
+        SettingsError: a folder has none.
+    """
+    files = []
+    for place in places:
+        inside = sorted(place.glob("*.yaml")) if place.is_dir() else [place]
+        if not inside:
+            raise SettingsError("", "no file in it ends in .yaml; name the folder of the settings", source=str(place))
+        files += inside
+    return files
 
 
 def _save(settings: ImportSettings) -> str:

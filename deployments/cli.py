@@ -89,7 +89,9 @@ def _parser() -> argparse.ArgumentParser:
 def _add_apply(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     apply = commands.add_parser("apply", help="save settings files as Prefect blocks, and automations that tell people")
     add = apply.add_argument
-    add("settings", nargs="*", type=Path, metavar="SETTINGS.yaml", help="settings files, one a feed")
+    places = "settings files, one a feed, or folders of them"
+    add("settings", nargs="*", type=Path, metavar="SETTINGS.yaml|FOLDER", help=places)
+    add("--deploy", action="store_true", help="make a scheduled deployment for each feed, too")
     help_ = "save these automations; no file: those of deployments/automations.yaml"
     add("--automations", nargs="?", type=Path, const=Path(), metavar="FILE.yaml", help=help_)
     add("--notify", default="", metavar="BLOCK", help="who is told: a block document, like slack-webhook/ops")
@@ -254,7 +256,7 @@ def _apply(options: argparse.Namespace) -> int:
     if not options.settings and not options.automations:
         raise SettingsError("", "name a settings file, or give --automations")
     if options.settings:
-        apply(options.settings)
+        apply(options.settings, deploy=options.deploy)
     if options.automations:
         from deployments.automations import SHIPPED, apply_automations
 

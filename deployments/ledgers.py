@@ -12,13 +12,13 @@ def feeds_of(files: list[Path]) -> list[FeedSettings]:
     """Their settings; with no file those of the feeds that Prefect knows.
 
     Raises:
-        SettingsError: a file cannot be read.
+        SettingsError: a file, or a document, cannot be read.
     """
     if files:
         return [read_settings_file(path, lenient=True) for path in files]
-    from blocks.import_settings import ImportSettings, saved_feeds
+    from blocks.saved_feeds import saved_feeds
 
-    return [ImportSettings.from_document(name) for name in saved_feeds()]
+    return [feed.usable for feed in saved_feeds()]
 
 
 def ledger_of(feed: FeedSettings) -> Ledger:

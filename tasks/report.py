@@ -22,6 +22,8 @@ from schemas.events import News
 from schemas.feed_page import SHOWN_DELIVERIES, FeedPage
 from schemas.report import DeliveryReport, FeedReport
 from schemas.s3_console import ObjectLinks
+from schemas.shards import Shard
+from schemas.sweep_report import SweepReport
 from tasks.prefect_run import courtesy, emit, run_id
 from tasks.verb import in_thread
 
@@ -143,3 +145,10 @@ async def _write(key: str, page: FeedPage, told: set[str]) -> None:
 async def report_diagnosis(diagnosis: Diagnosis) -> None:
     """Keep a check's page as a Markdown artifact, one history a feed."""
     await acreate_markdown_artifact(diagnosis.markdown, key=f"check-{diagnosis.feed}", description=diagnosis.tally)
+
+
+@task(name="report", task_run_name="report", cache_policy=NO_CACHE, persist_result=False)
+async def report_sweep(result: SweepReport, shard: Shard) -> None:
+    """Keep a sweep's table, one history a shard: a line for each feed with work, in trouble, or that waits."""
+    key = "all-feeds" if shard.of == 1 else f"all-feeds-{shard.number}-of-{shard.of}"
+    await acreate_table_artifact(result.table, key=key, description=result.summary)

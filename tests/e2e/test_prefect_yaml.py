@@ -52,7 +52,15 @@ def test_the_deployments_differ_in_their_feed_only() -> None:
 
 
 def test_the_check_is_a_button_for_any_feed() -> None:
-    [button] = [deployment for deployment in OURS["deployments"] if deployment not in FEEDS]
+    [button] = [deployment for deployment in OURS["deployments"] if deployment["name"] == "any-feed"]
+    assert not button["schedules"]
     assert button["entrypoint"] == "flows.check_connection.check_connection"
     assert "parameters" not in button, "whoever presses it chooses the feed"
     assert button["work_pool"] == FEEDS[0]["work_pool"]
+
+
+def test_the_sweep_is_switched_on_by_whoever_wants_it_in_place_of_the_others() -> None:
+    [sweep] = [deployment for deployment in OURS["deployments"] if deployment["name"] == "all-feeds"]
+    assert sweep["entrypoint"] == "flows.import_feeds.import_feeds"
+    assert not sweep["schedules"]
+    assert sweep["work_pool"] == FEEDS[0]["work_pool"]
