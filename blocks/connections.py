@@ -41,7 +41,7 @@ class Connections:
             sts_endpoint_url=settings.sts_endpoint_url,
         )
         drop_zone = S3DropZone(client, settings.zone, sse=settings.sse, kms_key_id=settings.kms_key_id)
-        ledger = Ledger(open_store(settings.store.get_secret_value()))
+        ledger = Ledger(open_store(settings.store_url.get_secret_value()))
         ledger.migrate()
         return cls(settings, drop_zone, ledger, client)
 

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 import yaml
 from pydantic import BaseModel, Field, SecretStr, StringConstraints, ValidationError, field_validator, model_validator
@@ -27,7 +27,7 @@ _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 class FeedSettings(FileSettings):
-    """Everything about a feed but its AWS credentials and its catalogue."""
+    """Everything about a feed but its AWS credentials, its catalogue and its store."""
 
     feed: Annotated[str, StringConstraints(pattern=FEED_NAME, max_length=100)] = Field(
         title="Feed", description="Name of the feed and of its block document: lower-case letters, digits, dashes."
@@ -47,14 +47,12 @@ class FeedSettings(FileSettings):
         title="STS endpoint URL",
         description="Only where roles are assumed elsewhere than at AWS's public address, like https://sts.example.com.",
     )
-    sse: Annotated[str, StringConstraints(pattern=r"^(|AES256|aws:kms|aws:kms:dsse)$")] = Field(
-        "", title="Server-side encryption", description="Asked for on every write: AES256, aws:kms or aws:kms:dsse."
+    sse: Literal["", "AES256", "aws:kms", "aws:kms:dsse"] = Field(
+        "",
+        title="Server-side encryption",
+        description="Asked for on every write. Left empty: what the bucket does by itself.",
     )
     kms_key_id: str = Field("", title="KMS key id", description="Key for aws:kms; empty: the bucket's default key.")
-    store: SecretStr = Field(
-        title="Store",
-        description="Where records go, like sqlite:////var/lib/px/px.db or postgresql://user:password@host/database?schema=px.",
-    )
     status_endpoint: StatusEndpoint = Field(
         default_factory=StatusEndpoint, title="Status endpoint", description="Who is told when a delivery is done."
     )
@@ -66,15 +64,6 @@ class FeedSettings(FileSettings):
     def zone(self) -> DropZone:
         """The drop zone that bucket and base folder name (rule S2)."""
         return DropZone.parse(self.bucket, self.base_folder)
-
-    @field_validator("store")
-    @classmethod
-    def _is_store(cls, store: SecretStr) -> SecretStr:
-        try:
-            open_store(store.get_secret_value())
-        except SettingsError as exc:
-            raise ValueError(exc.problem) from None
-        return store
 
     @model_validator(mode="after")
     def _has_bucket(self) -> Self:
@@ -110,6 +99,23 @@ class SettingsFile(FeedSettings, ReadingSettings):
     """One YAML file: the contract for scripts."""
 
     authorization: Authorization = Field(default_factory=Authorization)
+    store: SecretStr = Field(
+        description="Where records go, like sqlite:////var/lib/px/px.db or postgresql://user:password@host/database?schema=px."
+    )
+
+    @field_validator("store")
+    @classmethod
+    def _is_store(cls, store: SecretStr) -> SecretStr:
+        try:
+            open_store(store.get_secret_value())
+        except SettingsError as exc:
+            raise ValueError(exc.problem) from None
+        return store
+
+    @property
+    def store_url(self) -> SecretStr:
+        """For `open_store`."""
+        return self.store
 
 
 def read_catalogue_file(path: Path) -> list[dict[str, Any]]:
@@ -223,11 +229,21 @@ def settings_error(exc: ValidationError, model: type[BaseModel], source: str) ->
             field = _fields(model, first["loc"][:-1]).get(str(first["loc"][-1]))
             hint = field.description if field and field.description else ""
             problem = "this does not have the right form" + (f": {hint[0].lower()}{hint[1:]}" if hint else "")
+        case "value_error" if isinstance(first["ctx"]["error"], ValidationError):  # of a block inside
+            inner = settings_error(first["ctx"]["error"], _member(model, place, first["ctx"]["error"].title), source)
+            return SettingsError(f"{place}.{inner.field}".rstrip("."), inner.problem, source=source)
         case "value_error":
             problem = str(first["ctx"]["error"]).partition("\n")[0]  # what follows is a drawing of the place
         case _:
             problem = first["msg"][0].lower() + first["msg"][1:]
     return SettingsError(place, problem.rstrip(".?") + ("?" if problem.endswith("?") else ""), source=source)
+
+
+def _member(model: type[BaseModel], name: str, title: str) -> type[BaseModel]:
+    """The block of this title among those that a setting may be."""
+    field = model.model_fields.get(name)
+    kinds = get_args(field.annotation) if field else ()
+    return next((kind for kind in kinds if kind.__name__ == title), model)
 
 
 def _fields(model: type[BaseModel], path: tuple[int | str, ...]) -> dict[str, FieldInfo]:
