@@ -32,7 +32,7 @@ class FeedSettings(FileSettings):
     feed: Annotated[str, StringConstraints(pattern=FEED_NAME, max_length=100)] = Field(
         title="Feed", description="Name of the feed and of its block document: lower-case letters, digits, dashes."
     )
-    bucket: Annotated[str, StringConstraints(min_length=1)] = Field(
+    bucket: Annotated[str, StringConstraints(pattern=r"^/*[A-Za-z0-9][A-Za-z0-9._-]*(/.*)?$")] = Field(
         title="S3 bucket name", description="Name of the bucket and any sub-folders, like ABC123/export."
     )
     base_folder: str = Field(
@@ -66,9 +66,7 @@ class FeedSettings(FileSettings):
         return DropZone.parse(self.bucket, self.base_folder)
 
     @model_validator(mode="after")
-    def _has_bucket(self) -> Self:
-        if not self.bucket.strip("/"):
-            raise ValueError("bucket must name a bucket, like ABC123/export")
+    def _key_has_its_mode(self) -> Self:
         if self.kms_key_id and not self.sse.startswith("aws:kms"):
             raise ValueError("kms_key_id needs sse: aws:kms")
         return self
@@ -229,9 +227,6 @@ def settings_error(exc: ValidationError, model: type[BaseModel], source: str) ->
             field = _fields(model, first["loc"][:-1]).get(str(first["loc"][-1]))
             hint = field.description if field and field.description else ""
             problem = "this does not have the right form" + (f": {hint[0].lower()}{hint[1:]}" if hint else "")
-        case "value_error" if isinstance(first["ctx"]["error"], ValidationError):  # of a block inside
-            inner = settings_error(first["ctx"]["error"], _member(model, place, first["ctx"]["error"].title), source)
-            return SettingsError(f"{place}.{inner.field}".rstrip("."), inner.problem, source=source)
         case "value_error":
             problem = str(first["ctx"]["error"]).partition("\n")[0]  # what follows is a drawing of the place
         case _:
@@ -239,19 +234,11 @@ def settings_error(exc: ValidationError, model: type[BaseModel], source: str) ->
     return SettingsError(place, problem.rstrip(".?") + ("?" if problem.endswith("?") else ""), source=source)
 
 
-def _member(model: type[BaseModel], name: str, title: str) -> type[BaseModel]:
-    """The block of this title among those that a setting may be."""
-    field = model.model_fields.get(name)
-    kinds = get_args(field.annotation) if field else ()
-    return next((kind for kind in kinds if kind.__name__ == title), model)
-
-
 def _fields(model: type[BaseModel], path: tuple[int | str, ...]) -> dict[str, FieldInfo]:
-    """The fields at a place of the settings, by name."""
+    """The fields at a place of the settings, by name; where one of several blocks may stand, those of all."""
+    models = [model]
     for part in path:
-        field = model.model_fields.get(str(part))
-        annotation = field.annotation if field else None
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
-            return {}
-        model = annotation
-    return dict(model.model_fields)
+        annotations = [each.model_fields[str(part)].annotation for each in models if str(part) in each.model_fields]
+        kinds = [kind for annotation in annotations for kind in get_args(annotation) or (annotation,)]
+        models = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
+    return {name: field for each in models for name, field in each.model_fields.items()}
