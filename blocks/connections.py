@@ -49,7 +49,7 @@ class Connections:
             sts_endpoint_url=settings.sts_endpoint_url,
         )
         drop_zone = S3DropZone(client, settings.zone, sse=settings.sse, kms_key_id=settings.kms_key_id)
-        ledger = Ledger(open_store(settings.store.get_secret_value()))
+        ledger = Ledger(open_store(settings.store_url.get_secret_value()))
         ledger.migrate()
         run = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:12]}"
         return cls(settings, drop_zone, ledger, run, client)

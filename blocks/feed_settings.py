@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 import yaml
 from pydantic import (
@@ -43,12 +43,12 @@ def _daily_hour(text: str) -> str:
 
 
 class FeedSettings(FileSettings):
-    """Everything about a feed but its AWS credentials and its catalogue."""
+    """Everything about a feed but its AWS credentials, its catalogue and its store."""
 
     feed: Annotated[str, StringConstraints(pattern=FEED_NAME, max_length=100)] = Field(
         title="Feed", description="Name of the feed and of its block document: lower-case letters, digits, dashes."
     )
-    bucket: Annotated[str, StringConstraints(min_length=1)] = Field(
+    bucket: Annotated[str, StringConstraints(pattern=r"^/*[A-Za-z0-9][A-Za-z0-9._-]*(/.*)?$")] = Field(
         title="S3 bucket name", description="Name of the bucket and any sub-folders, like ABC123/export."
     )
     base_folder: str = Field(
@@ -63,14 +63,12 @@ class FeedSettings(FileSettings):
         title="STS endpoint URL",
         description="Only where roles are assumed elsewhere than at AWS's public address, like https://sts.example.com.",
     )
-    sse: Annotated[str, StringConstraints(pattern=r"^(|AES256|aws:kms|aws:kms:dsse)$")] = Field(
-        "", title="Server-side encryption", description="Asked for on every write: AES256, aws:kms or aws:kms:dsse."
+    sse: Literal["", "AES256", "aws:kms", "aws:kms:dsse"] = Field(
+        "",
+        title="Server-side encryption",
+        description="Asked for on every write. Left empty: what the bucket does by itself.",
     )
     kms_key_id: str = Field("", title="KMS key id", description="Key for aws:kms; empty: the bucket's default key.")
-    store: SecretStr = Field(
-        title="Store",
-        description="Where records go, like sqlite:////var/lib/px/px.db or postgresql://user:password@host/database?schema=px.",
-    )
     status_endpoint: StatusEndpoint = Field(
         default_factory=StatusEndpoint, title="Status endpoint", description="Who is told when a delivery is done."
     )
@@ -93,19 +91,8 @@ class FeedSettings(FileSettings):
         """The drop zone that bucket and base folder name (rule S2)."""
         return DropZone.parse(self.bucket, self.base_folder)
 
-    @field_validator("store")
-    @classmethod
-    def _is_store(cls, store: SecretStr) -> SecretStr:
-        try:
-            open_store(store.get_secret_value())
-        except SettingsError as exc:
-            raise ValueError(exc.problem) from None
-        return store
-
     @model_validator(mode="after")
-    def _has_bucket(self) -> Self:
-        if not self.bucket.strip("/"):
-            raise ValueError("bucket must name a bucket, like ABC123/export")
+    def _key_has_its_mode(self) -> Self:
         if self.kms_key_id and not self.sse.startswith("aws:kms"):
             raise ValueError("kms_key_id needs sse: aws:kms")
         return self
@@ -136,6 +123,23 @@ class SettingsFile(FeedSettings, ReadingSettings):
     """One YAML file: the contract for scripts."""
 
     authorization: Authorization = Field(default_factory=Authorization)
+    store: SecretStr = Field(
+        description="Where records go, like sqlite:////var/lib/px/px.db or postgresql://user:password@host/database?schema=px."
+    )
+
+    @field_validator("store")
+    @classmethod
+    def _is_store(cls, store: SecretStr) -> SecretStr:
+        try:
+            open_store(store.get_secret_value())
+        except SettingsError as exc:
+            raise ValueError(exc.problem) from None
+        return store
+
+    @property
+    def store_url(self) -> SecretStr:
+        """For `open_store`."""
+        return self.store
 
 
 def read_catalogue_file(path: Path) -> list[dict[str, Any]]:
@@ -257,11 +261,10 @@ def settings_error(exc: ValidationError, model: type[BaseModel], source: str) ->
 
 
 def _fields(model: type[BaseModel], path: tuple[int | str, ...]) -> dict[str, FieldInfo]:
-    """The fields at a place of the settings, by name."""
+    """The fields at a place of the settings, by name; where one of several blocks may stand, those of all."""
+    models = [model]
     for part in path:
-        field = model.model_fields.get(str(part))
-        annotation = field.annotation if field else None
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
-            return {}
-        model = annotation
-    return dict(model.model_fields)
+        annotations = [each.model_fields[str(part)].annotation for each in models if str(part) in each.model_fields]
+        kinds = [kind for annotation in annotations for kind in get_args(annotation) or (annotation,)]
+        models = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
+    return {name: field for each in models for name, field in each.model_fields.items()}

@@ -98,14 +98,19 @@ def _split(url: str) -> SplitResult:
 class StatusEndpoint(Strict):
     """Where a finished delivery is told of, and how (rule S6). An empty URL means nowhere."""
 
-    url: str = Field("", title="URL", description="Gets one POST per finished delivery; empty for none.")
+    url: str = Field(
+        "",
+        title="URL",
+        description="Gets one POST per finished delivery; empty for none.",
+        json_schema_extra={"pattern": r"^(https?://\S+)?$"},  # for the form; see _refuse_url for what it comes to
+    )
     api_key: Annotated[SecretStr, AfterValidator(_header_value)] = Field(
         SecretStr(""), title="API key", description="Sent as x-api-key."
     )
     signing_secret: Annotated[SecretStr, AfterValidator(_signing_key)] = Field(
         SecretStr(""),
         title="Signing secret",
-        description="Optional, whsec_…: every callback is then signed as Standard Webhooks 1.0 says.",
+        description="Optional, whsec_ and base64. Every callback is then signed as Standard Webhooks 1.0 says.",
     )
     allow_http: bool = Field(
         False, title="Allow http", description="Takes a URL without TLS; key and message are then open to read."

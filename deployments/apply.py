@@ -6,9 +6,8 @@ from pathlib import Path
 
 import httpx
 from prefect.blocks.core import Block
-from prefect_aws import AwsCredentials
 
-from blocks.import_settings import AttributeCatalogue, ImportSettings
+from blocks.import_settings import ImportSettings
 from deployments.feed_deployments import deploy_feeds, strays
 from schemas.date_format import DateFormat
 from schemas.errors import SettingsError
@@ -26,8 +25,7 @@ def apply(places: list[Path], *, deploy: bool = False) -> int:
     """
     every = _read(places)
     with talking_to_prefect():
-        for kind in (AwsCredentials, AttributeCatalogue, ImportSettings):
-            kind.register_type_and_schema()
+        ImportSettings.register_type_and_schema()  # and the blocks that are chosen in it
         for settings in every:
             print(_save(settings))
             if note := DateFormat.compile(settings.date_format).note:
@@ -93,11 +91,11 @@ def settings_files(places: list[Path]) -> list[Path]:
 def _save(settings: ImportSettings) -> str:
     """Save a feed's documents; a line that names them."""
     name = f"px-{settings.feed}"
-    parts: list[Block] = [settings.authorization]
+    parts: list[Block] = [settings.authorization, settings.store]
     if settings.catalogue.entries and not settings.catalogue._block_document_id:
         parts.append(settings.catalogue)  # the form shows, and keeps, only what is a document of its own
     for part in parts:
         part.save(name, overwrite=True)
     settings.save(settings.feed, overwrite=True)
-    saved = " and ".join(f"{part.get_block_type_slug()}/{name}" for part in parts)
+    saved = ", ".join(f"{part.get_block_type_slug()}/{name}" for part in parts)
     return f"saved {settings.get_block_type_slug()}/{settings.feed} with {saved}"

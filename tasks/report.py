@@ -85,7 +85,7 @@ async def show_feed(settings: ImportSettings, report: FeedReport, trouble: Impor
 
 def _past(settings: ImportSettings) -> Past | None:
     """None where the store fails: that is not what the run is about."""
-    ledger = Ledger(open_store(settings.store.get_secret_value()))
+    ledger = Ledger(open_store(settings.store_url.get_secret_value()))
     try:
         return Past(ledger.now(), tuple(ledger.deliveries(settings.feed, SHOWN_DELIVERIES)))
     except ImporterError:

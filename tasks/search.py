@@ -140,7 +140,7 @@ class _Backlogs:
         Raises:
             StoreBusy, StoreConflict, AccessRefused, SettingsError: it cannot be read.
         """
-        url = settings.store.get_secret_value()
+        url = settings.store_url.get_secret_value()
         if url not in self._asked:
             self._asked[url] = asyncio.create_task(self._ask(url))
         return await self._asked[url]

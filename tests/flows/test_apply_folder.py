@@ -106,7 +106,7 @@ def test_feeds_are_read_a_page_at_a_time(folder: Path, monkeypatch: pytest.Monke
         "folder-a", "folder-c", "folder-b"
     ]  # fmt: skip
     settings = next(iter(saved_feeds(["folder-a"]))).usable
-    assert SECRET in settings.store.get_secret_value()
+    assert SECRET in settings.store_url.get_secret_value()
     [missing] = saved_feeds(["folder-x"])
     with pytest.raises(SettingsError, match=r"^px-import-settings/folder-x: there is no such block document"):
         missing.usable  # noqa: B018
