@@ -1,0 +1,98 @@
+"""The services of deployments/systemd as systemd would start them, but in folders of a test and on a free port."""
+
+import os
+import shlex
+import signal
+import subprocess
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from tests.e2e.processes import PROGRAMS, ROOT, PrefectServer, eventually
+
+UNITS = sorted((ROOT / "deployments" / "systemd").glob("*.service"))
+
+
+def directives(unit: Path) -> list[tuple[str, str]]:
+    """Name and value of each line."""
+    lines = [line for line in unit.read_text(encoding="utf-8").splitlines() if "=" in line and line[0] != "#"]
+    return [(name, value) for name, _, value in (line.partition("=") for line in lines)]
+
+
+class Service:
+    """A process and all that it starts, in a session of its own."""
+
+    def __init__(self, name: str, command: list[str], environment: Mapping[str, str], folder: Path) -> None:
+        self.log = folder / f"{name}.log"
+        elsewhere = folder / "elsewhere"
+        elsewhere.mkdir(exist_ok=True)
+        with self.log.open("ab") as output:
+            self.process = subprocess.Popen(
+                command, cwd=elsewhere, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                start_new_session=True,
+            )  # fmt: skip
+
+    def kill(self, *, everything: bool = True) -> None:
+        """Kill -9, of the process alone or of all that it has started, too."""
+        with suppress(ProcessLookupError):
+            (os.killpg if everything else os.kill)(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def terminate(self) -> int:
+        """Ask it to end; its exit code."""
+        self.process.terminate()
+        return self.process.wait(60)
+
+
+class Production(PrefectServer):
+    """Server and workers of the units, on PostgreSQL, with an auth string and an encryption key."""
+
+    def __init__(self, folder: Path, server_env: Mapping[str, str]) -> None:
+        super().__init__(folder, auth_string=server_env["PREFECT_SERVER_API_AUTH_STRING"])
+        self._server_env = server_env
+        self._services: list[Service] = []
+
+    def start_server(self, **more: str) -> Service:
+        """As the unit does; it answers when this returns."""
+        server = self._started("px-import-server", {**self._server_env, **more})
+        eventually(self._answers, 120)
+        return server
+
+    def start_worker(self) -> Service:
+        return self._started("px-import-worker", self._worker_env())
+
+    def start(self, name: str, *command: str) -> Service:
+        """Some other command, with the environment of a terminal."""
+        return self._kept(name, [str(PROGRAMS / command[0]), *command[1:]], self.environment)
+
+    def end(self) -> None:
+        """Kill what still runs."""
+        for service in self._services:
+            service.kill()
+        self._api.close()
+
+    def _worker_env(self) -> dict[str, str]:
+        names = ("PREFECT_API_AUTH_STRING", "PREFECT_API_URL", "PREFECT_WORKER_QUERY_SECONDS")
+        return {name: self.environment[name] for name in names}
+
+    def _started(self, unit: str, environment_file: Mapping[str, str]) -> Service:
+        given = directives(ROOT / "deployments" / "systemd" / f"{unit}.service")
+        environment = dict(value.partition("=")[::2] for name, value in given if name == "Environment")
+        environment = {name: self._here(value) for name, value in environment.items()} | dict(environment_file)
+        [command] = [value for name, value in given if name == "ExecStart"]
+        [cache] = [self._here(f"/var/cache/{value}") for name, value in given if name == "CacheDirectory"] or [""]
+        if cache:
+            Path(cache).mkdir(parents=True, exist_ok=True)
+        return self._kept(unit, shlex.split(self._here(command)), {"PATH": os.environ["PATH"], **environment})
+
+    def _kept(self, name: str, command: list[str], environment: Mapping[str, str]) -> Service:
+        service = Service(name, command, environment, self.folder)
+        self._services.append(service)
+        return service
+
+    def _here(self, value: str) -> str:
+        """With the folders and the port of this test."""
+        places = {"/opt/px-import/.venv/bin": str(PROGRAMS), "/var/": f"{self.folder}/var/", "4200": str(self._port)}
+        for place, ours in places.items():
+            value = value.replace(place, ours)
+        return value
