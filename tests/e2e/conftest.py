@@ -120,11 +120,15 @@ class Plant:
         eventually(lambda: self.state(run)[0] in {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}, 90)
         return self.state(run)[1]
 
-    def stand(self, feed: str) -> str:
-        """Drop a delivery and start a run that stops at the gate; the run."""
+    def runs_in(self, state_type: str) -> list[str]:
+        flow_runs = {"state": {"type": {"any_": [state_type]}}}
+        return [run["id"] for run in self.server.ask("POST", "/flow_runs/filter", flow_runs=flow_runs)]
+
+    def stand(self, feed: str, deployment: str = "users") -> str:
+        """Drop a delivery and start a run that will stop at the gate; the run."""
         self.drop(feed)
         self.gate.close_to(feed)
-        return self.start_run(feed)
+        return self.start_run(feed, deployment)
 
     def process_of(self, feed: str) -> int:
         """The number of the process that holds the feed's lease."""

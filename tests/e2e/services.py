@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+import psutil
+
 from tests.e2e.processes import PROGRAMS, ROOT, PrefectServer, eventually
 
 UNITS = sorted((ROOT / "deployments" / "systemd").glob("*.service"))
@@ -23,11 +25,11 @@ class Service:
     """A process and all that it starts, in a session of its own."""
 
     def __init__(self, name: str, command: list[str], environment: Mapping[str, str], folder: Path) -> None:
-        self.log = folder / f"{name}.log"
+        self.name, self.log = name, folder / f"{name}.log"
         elsewhere = folder / "elsewhere"
         elsewhere.mkdir(exist_ok=True)
         with self.log.open("ab") as output:
-            self.process = subprocess.Popen(
+            self._process = subprocess.Popen(
                 command, cwd=elsewhere, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
                 start_new_session=True,
             )  # fmt: skip
@@ -35,13 +37,13 @@ class Service:
     def kill(self, *, everything: bool = True) -> None:
         """Kill -9, of the process alone or of all that it has started, too."""
         with suppress(ProcessLookupError):
-            (os.killpg if everything else os.kill)(self.process.pid, signal.SIGKILL)
-        self.process.wait()
+            (os.killpg if everything else os.kill)(self._process.pid, signal.SIGKILL)
+        self._process.wait()
 
     def terminate(self) -> int:
         """Ask it to end; its exit code."""
-        self.process.terminate()
-        return self.process.wait(60)
+        self._process.terminate()
+        return self._process.wait(60)
 
 
 class Production(PrefectServer):
@@ -52,11 +54,10 @@ class Production(PrefectServer):
         self._server_env = server_env
         self._services: list[Service] = []
 
-    def start_server(self, **more: str) -> Service:
+    def start_server(self) -> None:
         """As the unit does; it answers when this returns."""
-        server = self._started("px-import-server", {**self._server_env, **more})
+        self._started("px-import-server", self._server_env)
         eventually(self._answers, 120)
-        return server
 
     def start_worker(self) -> Service:
         return self._started("px-import-worker", self._worker_env())
@@ -65,14 +66,33 @@ class Production(PrefectServer):
         """Some other command, with the environment of a terminal."""
         return self._kept(name, [str(PROGRAMS / command[0]), *command[1:]], self.environment)
 
+    def lose_server(self) -> None:
+        """Kill -9."""
+        self._lose("px-import-server")
+
+    def lose_workers(self) -> None:
+        """Kill -9, and their runs with them."""
+        self._lose("px-import-worker")
+
+    def lose_machine(self, run: psutil.Process) -> None:
+        """Kill -9 of server, workers and a run."""
+        self._lose("px-import-server", "px-import-worker")
+        with suppress(psutil.NoSuchProcess):
+            run.kill()
+
     def end(self) -> None:
         """Kill what still runs."""
         for service in self._services:
             service.kill()
         self._api.close()
 
+    def _lose(self, *names: str) -> None:
+        for service in self._services:
+            if service.name in names:
+                service.kill()
+
     def _worker_env(self) -> dict[str, str]:
-        names = ("PREFECT_API_AUTH_STRING", "PREFECT_API_URL", "PREFECT_WORKER_QUERY_SECONDS")
+        names = ("PREFECT_API_AUTH_STRING", "PREFECT_WORKER_QUERY_SECONDS")
         return {name: self.environment[name] for name in names}
 
     def _started(self, unit: str, environment_file: Mapping[str, str]) -> Service:
