@@ -2,13 +2,12 @@
 
 from pathlib import Path
 
-import httpx
 from prefect.blocks.core import Block
 from prefect_aws import AwsCredentials
 
 from blocks.import_settings import AttributeCatalogue, ImportSettings
+from deployments.prefect_api import asking_prefect
 from schemas.date_format import DateFormat
-from schemas.errors import SettingsError
 
 
 def apply(files: list[Path]) -> int:
@@ -18,20 +17,13 @@ def apply(files: list[Path]) -> int:
         SettingsError: a file is wrong, and no document was saved; or the Prefect server cannot be used.
     """
     every = [ImportSettings.from_file(path) for path in files]
-    try:
+    with asking_prefect():
         for kind in (AwsCredentials, AttributeCatalogue, ImportSettings):
             kind.register_type_and_schema()
         for settings in every:
             print(_save(settings))
             if note := DateFormat.compile(settings.date_format).note:
                 print(f"note: {note}")
-    except httpx.HTTPStatusError as exc:
-        if exc.response.status_code not in {401, 403}:
-            raise
-        raise SettingsError("PREFECT_API_AUTH_STRING", "the Prefect server wants another user:password") from None
-    except httpx.TransportError as exc:
-        problem = f"the Prefect server cannot be reached ({type(exc).__name__}); start it or correct its address"
-        raise SettingsError("PREFECT_API_URL", problem) from None
     return 0
 
 

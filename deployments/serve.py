@@ -16,6 +16,7 @@ from prefect.settings import PREFECT_API_URL
 from prefect.types.entrypoint import EntrypointType
 
 from blocks.import_settings import ImportSettings
+from deployments.prefect_api import asking_prefect
 from flows.import_feed import import_feed, import_feed_file
 from schemas.errors import SettingsError
 
@@ -33,7 +34,7 @@ def serve(files: list[Path], feeds: list[str]) -> int:
         feeds: names of feeds saved in Prefect.
 
     Raises:
-        SettingsError: a setting is wrong or no Prefect server is named; nothing was deployed.
+        SettingsError: a setting is wrong, or there is no Prefect server to deploy to.
     """
     if not files and not feeds:
         raise SettingsError("", "name a settings file, or a feed with --feed")
@@ -59,9 +60,10 @@ class _Runner(Runner):
 async def _run(served: list[RunnerDeployment]) -> None:
     # Prefect would pause the schedules at the end, and not take that back; the switch is the operator's.
     runner = _Runner(pause_on_shutdown=False)
-    for deployment in served:
-        await runner.aadd_deployment(deployment)
-        print(f"serving {deployment.full_name}", flush=True)
+    with asking_prefect():
+        for deployment in served:
+            await runner.aadd_deployment(deployment)
+            print(f"serving {deployment.full_name}", flush=True)
     await runner.start()
 
 

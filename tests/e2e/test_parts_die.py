@@ -1,4 +1,4 @@
-"""Run, worker, server and the whole machine are killed: what becomes of the run, of Prefect's slots and the delivery."""
+"""Run, worker, server and the whole machine are killed: what becomes of run, slots and delivery."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
