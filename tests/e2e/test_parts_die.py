@@ -12,7 +12,7 @@ from tests.e2e.prefect_files import DEFAULT
 from tests.e2e.processes import eventually
 from tests.e2e.services import Service
 
-pytestmark = [pytest.mark.e2e, pytest.mark.rule("R1")]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600), pytest.mark.rule("R1")]  # on a busy machine
 
 POOL = "px-import"
 QUARTER_HOUR_SECONDS = 900
