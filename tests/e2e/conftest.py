@@ -163,8 +163,6 @@ def plant(
         "PREFECT_SERVER_API_AUTH_STRING": AUTH_STRING,
         "PREFECT_SERVER_ENCRYPTION_KEY": Fernet.generate_key().decode(),
         "PREFECT_SERVER_DATABASE_CONNECTION_URL": f"postgresql+asyncpg://{address}/{database}",
-        # for the tests alone, the shortest that Prefect takes
-        "PREFECT_SERVER_CONCURRENCY_INITIAL_DEPLOYMENT_LEASE_DURATION": "30",
     }
     local_s3.create_bucket(BUCKET)
     server = Production(tmp_path_factory.mktemp("production"), environment_file)

@@ -12,8 +12,6 @@ import psutil
 
 from tests.e2e.processes import PROGRAMS, ROOT, PrefectServer, eventually
 
-UNITS = sorted((ROOT / "deployments" / "systemd").glob("*.service"))
-
 
 def directives(unit: Path) -> list[tuple[str, str]]:
     """Name and value of each line."""
@@ -100,9 +98,8 @@ class Production(PrefectServer):
         environment = dict(value.partition("=")[::2] for name, value in given if name == "Environment")
         environment = {name: self._here(value) for name, value in environment.items()} | dict(environment_file)
         [command] = [value for name, value in given if name == "ExecStart"]
-        [cache] = [self._here(f"/var/cache/{value}") for name, value in given if name == "CacheDirectory"] or [""]
-        if cache:
-            Path(cache).mkdir(parents=True, exist_ok=True)
+        if temporary := environment.get("TMPDIR"):
+            Path(temporary).mkdir(parents=True, exist_ok=True)
         return self._kept(unit, shlex.split(self._here(command)), {"PATH": os.environ["PATH"], **environment})
 
     def _kept(self, name: str, command: list[str], environment: Mapping[str, str]) -> Service:

@@ -123,6 +123,7 @@ def test_a_worker_that_is_stopped_takes_its_run_along_and_the_next_tick_goes_on(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_slots_that_a_lost_machine_leaks(deployed: Plant, worker: Service) -> None:
     """Where somebody has set limits: a deployment's slot is freed by the server, a work pool's never by itself."""
     accounts = f"/deployments/{deployed.deployments()['accounts']['id']}"
@@ -138,7 +139,7 @@ def test_slots_that_a_lost_machine_leaks(deployed: Plant, worker: Service) -> No
         return deployed.server.ask("GET", accounts)["global_concurrency_limit"]["active_slots"]
 
     assert taken() == 1
-    eventually(lambda: taken() == 0, 120)
+    eventually(lambda: taken() == 0, 420)  # the run's last sign of life counts for 300 seconds
 
     waiting = deployed.start_run("accounts", deployment="accounts")
     pool = f"/work_pools/{POOL}"
