@@ -24,6 +24,10 @@ demo: install  ## See a whole import: embedded S3 server, embedded database, bot
 test: install lint types  ## Everything that CI checks
 	$(BIN)/pytest --numprocesses 2 --dist loadfile
 
+.PHONY: test-all
+test-all: install lint types  ## The same, and the tests that mostly wait
+	$(BIN)/pytest -m 'slow or not slow'
+
 .PHONY: lint
 lint: install  ## Style, and the direction of imports
 	$(BIN)/ruff check

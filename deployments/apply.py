@@ -1,14 +1,12 @@
 """`px-import apply`: settings files become Prefect block documents."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
 from prefect.blocks.core import Block
 
 from blocks.import_settings import ImportSettings
 from deployments.feed_deployments import deploy_feeds, strays
+from deployments.prefect_api import asking_prefect
 from schemas.date_format import DateFormat
 from schemas.errors import SettingsError
 
@@ -24,7 +22,7 @@ def apply(places: list[Path], *, deploy: bool = False) -> int:
         SettingsError: a file is wrong, and no document was saved; or the Prefect server cannot be used.
     """
     every = _read(places)
-    with talking_to_prefect():
+    with asking_prefect():
         ImportSettings.register_type_and_schema()  # and the blocks that are chosen in it
         for settings in every:
             print(_save(settings))
@@ -36,24 +34,6 @@ def apply(places: list[Path], *, deploy: bool = False) -> int:
             for stray in strays(every):
                 print(f"note: {stray}")
     return 0
-
-
-@contextmanager
-def talking_to_prefect() -> Iterator[None]:
-    """Around what is asked of the Prefect server.
-
-    Raises:
-        SettingsError: the server cannot be used.
-    """
-    try:
-        yield
-    except httpx.HTTPStatusError as exc:
-        if exc.response.status_code not in {401, 403}:
-            raise
-        raise SettingsError("PREFECT_API_AUTH_STRING", "the Prefect server wants another user:password") from None
-    except httpx.TransportError as exc:
-        problem = f"the Prefect server cannot be reached ({type(exc).__name__}); start it or correct its address"
-        raise SettingsError("PREFECT_API_URL", problem) from None
 
 
 def _read(places: list[Path]) -> list[ImportSettings]:

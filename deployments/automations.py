@@ -8,7 +8,7 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.events.schemas.automations import AutomationCore
 from pydantic import ValidationError
 
-from deployments.apply import talking_to_prefect
+from deployments.prefect_api import asking_prefect
 from schemas.errors import SettingsError
 
 SHIPPED = Path(__file__).with_name("automations.yaml")
@@ -33,7 +33,7 @@ def apply_automations(path: Path, notify: str) -> int:
         SettingsError: the file or the block is wrong, and nothing was saved; or the Prefect server cannot be used.
     """
     entries, notify = _read(path, notify)
-    with talking_to_prefect(), get_client(sync_client=True) as client:
+    with asking_prefect(), get_client(sync_client=True) as client:
         block = _block_id(client, notify) if any("notify" in entry for entry in entries) else ""
         wanted = [_automation(entry, notify, block, str(path)) for entry in entries]
         for automation in wanted:

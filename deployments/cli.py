@@ -65,6 +65,11 @@ def _parser() -> argparse.ArgumentParser:
 
     _add_apply(commands)
 
+    serve = commands.add_parser("serve", help="import feeds every quarter of an hour, in one process without a worker")
+    serve.add_argument("settings", nargs="*", type=Path, metavar="SETTINGS.yaml", help="settings files, one a feed")
+    serve.add_argument("--feed", action="append", default=[], metavar="NAME", help="a feed saved in Prefect")
+    serve.set_defaults(command=_serve)
+
     iam = commands.add_parser("iam", help="print the rights that AWS must grant a feed: role, trust and bucket policy")
     iam.add_argument("settings", type=Path, metavar="SETTINGS.yaml", help="the feed's settings file")
     iam.add_argument("--trust", default="", metavar="ARN", help="who assumes the role; left out: a placeholder")
@@ -262,6 +267,12 @@ def _apply(options: argparse.Namespace) -> int:
 
         apply_automations(SHIPPED if options.automations == Path() else options.automations, options.notify)
     return 0
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from deployments.serve import serve
+
+    return serve(options.settings, options.feed)
 
 
 def _iam(options: argparse.Namespace) -> int:

@@ -55,9 +55,12 @@ class PrefectServer:
         environment: of the commands: the server's address, its home, and nothing of Prefect's from outside.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, auth_string: str = "") -> None:
         self.folder, self._port = folder, unused_port()
-        self._api = httpx.Client(base_url=f"http://127.0.0.1:{self._port}/api", timeout=60)
+        user, _, password = auth_string.partition(":")
+        self._api = httpx.Client(
+            base_url=f"http://127.0.0.1:{self._port}/api", timeout=60, auth=(user, password) if auth_string else None
+        )
         outside = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
         self.environment = outside | {
             "PREFECT_HOME": str(folder / "prefect-home"),
@@ -67,6 +70,8 @@ class PrefectServer:
             "DO_NOT_TRACK": "1",
             "PATH": f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}",
         }
+        if auth_string:
+            self.environment["PREFECT_API_AUTH_STRING"] = auth_string
 
     @contextmanager
     def started(self) -> Iterator["PrefectServer"]:
