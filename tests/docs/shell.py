@@ -14,13 +14,11 @@ from tests.docs.pages import ROOT
 from tests.e2e.processes import eventually, running
 
 #: Commands that stay until they are stopped, and what they say once they can be used.
-STAYING = {
+STAYING: dict[str, Callable[[str, dict[str, str]], bool]] = {
     r"px-import s3 ": lambda said, _: "AWS_DEFAULT_REGION" in said,
     r"prefect server start": lambda _, environment: _is_healthy(environment["PREFECT_API_URL"]),
     r"prefect worker start": lambda said, _: "started!" in said,
 }
-_READY: dict[str, Callable[[str, dict[str, str]], bool]] = STAYING
-
 
 class Terminal:
     """One terminal after the other, in a folder that looks like the project.
@@ -52,7 +50,7 @@ class Terminal:
     def type(self, text: str) -> str:
         """Run a block to its end in the first terminal; what was printed. One that stays gets a terminal of its own."""
         text = text.replace("4200", str(self._port))
-        for words, is_ready in _READY.items():
+        for words, is_ready in STAYING.items():
             if re.search(words, text):
                 return self._stay(text, is_ready)
         kept = self.folder / ".environment"
@@ -73,7 +71,7 @@ class Terminal:
         subprocess.run(["bash", "-euc", setup], cwd=self.folder, env=self._fresh, check=True, timeout=60)
         environment = dict(_variables(kept))
         self._servers.enter_context(running(["bash", "-euc", text], self.folder, self._fresh, log))
-        eventually(lambda: is_ready(log.read_text(errors="replace"), environment))
+        eventually(lambda: is_ready(log.read_text(errors="replace"), environment), 120)
         return ""
 
 
