@@ -109,7 +109,9 @@ class ReadingSettings(FileSettings):
 class SettingsFile(FeedSettings, ReadingSettings):
     """One YAML file: the contract for scripts."""
 
-    authorization: Authorization = Field(default_factory=Authorization)
+    authorization: Authorization = Field(
+        default_factory=Authorization, description="Keys or a role; left out: the machine's own credentials."
+    )
 
 
 def read_catalogue_file(path: Path) -> list[dict[str, Any]]:

@@ -71,7 +71,11 @@ class Terminal:
         subprocess.run(["bash", "-euc", setup], cwd=self.folder, env=self._fresh, check=True, timeout=60)
         environment = dict(_variables(kept))
         self._servers.enter_context(running(["bash", "-euc", text], self.folder, self._fresh, log))
-        eventually(lambda: is_ready(log.read_text(errors="replace"), environment), 120)
+        try:
+            eventually(lambda: is_ready(log.read_text(errors="replace"), environment), 120)
+        except AssertionError as late:
+            late.add_note(f"{text}\n{log.read_text(errors='replace')}")
+            raise
         return ""
 
 
