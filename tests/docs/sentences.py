@@ -1,7 +1,7 @@
 """Every sentence that the importer can say to a person, found in its source.
 
-A sentence is given to somebody who says it: an exception, an issue, a finding, a warning, standard error. From there its
-words are followed through names, choices and the functions of the module to where they stand as text.
+A sentence is given to somebody who says it: an exception, an issue, a finding, a warning, standard error. From there
+its words are followed through names, choices and the functions of the module to where they stand as text.
 """
 
 import ast
@@ -21,7 +21,17 @@ _SPEAKERS = {
     *("warning", "error", "_Refused", "CellFault", "CatalogueFault", "Trial"),
 }
 #: Functions and properties all of whose text is said.
-_SPOKEN = {"why_not_ready", "_left_alone", "_deliveries", "summary", "_wording", "wording", "note", "notes", "why_not_told"}
+_SPOKEN = {
+    "why_not_ready",
+    "_left_alone",
+    "_deliveries",
+    "summary",
+    "_wording",
+    "wording",
+    "note",
+    "notes",
+    "why_not_told",
+}
 #: Calls whose result holds the words of what they are given.
 _PASSING_ON = {"join", "filter", "get", "items", "values", "format", "rstrip", "plain", "str"}
 _LEAST_WORDS = 2
@@ -87,27 +97,16 @@ class _Module:
             case ast.Constant(value=str(text)):
                 yield self._piece(text, node)
             case ast.JoinedStr():
-                parts = [str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values]
-                yield self._piece("".join(parts), node)
-                for part in node.values:
-                    if isinstance(part, ast.FormattedValue):
-                        yield from self._words(part.value, scope)
+                pieces = [str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values]
+                yield self._piece("".join(pieces), node)
             case ast.Name(id=name):
                 yield from self._named(name, scope)
             case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)) if self._is_new(name):
                 for function in self._functions:
                     if function.name == name:
                         yield from self._results(function)
-            case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)) if name not in _PASSING_ON:
-                return
-            case ast.Compare() | ast.Lambda() | ast.Attribute(value=ast.Name(id="self")):
-                return
-            case ast.IfExp():  # its condition is not said
-                for part in (node.body, node.orelse):
-                    yield from self._words(part, scope)
-            case _:
-                for part in ast.iter_child_nodes(node):
-                    yield from self._words(part, scope)
+        for part in _parts(node):
+            yield from self._words(part, scope)
 
     def _piece(self, text: str, node: ast.expr) -> Words:
         text = re.sub(r"\{\w*\}|%[sdg]", "…", text.partition("\n")[0])
@@ -132,6 +131,20 @@ class _Module:
                 yield from self._words(value, place)
             if values:
                 return
+
+
+def _parts(node: ast.AST) -> list[ast.AST]:
+    """The parts of an expression that hold text of its own."""
+    match node:
+        case ast.JoinedStr():
+            return [part.value for part in node.values if isinstance(part, ast.FormattedValue)]
+        case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)) if name not in _PASSING_ON:
+            return []
+        case ast.Compare() | ast.Lambda() | ast.Attribute(value=ast.Name(id="self")):
+            return []
+        case ast.IfExp():  # its condition is not said
+            return [node.body, node.orelse]
+    return [*ast.iter_child_nodes(node)]
 
 
 def _own_nodes(scope: ast.AST) -> Iterator[ast.AST]:
@@ -170,8 +183,10 @@ def _assigned(node: ast.AST, name: str) -> Iterator[ast.AST]:
     match node:
         case ast.Assign(targets=targets, value=value):
             names = [each for target in targets for each in ast.walk(target) if isinstance(each, ast.Name)]
-        case ast.AnnAssign(target=target, value=value) | ast.AugAssign(target=target, value=value) | ast.NamedExpr(
-            target=target, value=value
+        case (
+            ast.AnnAssign(target=target, value=value)
+            | ast.AugAssign(target=target, value=value)
+            | ast.NamedExpr(target=target, value=value)
         ):
             names = [target] if isinstance(target, ast.Name) else []
         case ast.For(target=target, iter=value):

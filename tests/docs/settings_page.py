@@ -19,8 +19,9 @@ _INTRODUCTION = """\
 # Settings
 
 Made by `make docs` from the models that read the settings. A settings file holds one feed; the README has
-[an example](../README.md#import-your-own-feed). `${NAME}` in any value is taken from the environment. A setting that is not
-listed here is refused. In Prefect the same settings are fields of a block's form, under the title in the second column.
+[an example](../README.md#import-your-own-feed). `${NAME}` in any value is taken from the environment. A setting that
+is not listed here is refused. In Prefect the same settings are fields of a block's form, under the title in the second
+column.
 
 Bold settings have no default. Secrets are never shown again, nor written to a log.
 """
@@ -40,9 +41,21 @@ def page() -> str:
     parts = [_INTRODUCTION, "## The settings file", "", *_table(SettingsFile, "")]
     for place, model in _inner(SettingsFile, ""):
         parts += ["", f"## {place}", "", _first_line(model), "", *_table(model, place)]
-    parts += ["", "## Blocks in Prefect", "", "`px-import apply` saves them. Fields that are not as in the settings file:"]
+    parts += [
+        "",
+        "## Blocks in Prefect",
+        "",
+        "`px-import apply` saves them. Fields that are not as in the settings file:",
+    ]
     for block in _blocks():
-        parts += ["", f"### {block.get_block_type_name()}", "", _first_line(block), "", *_table(block, "", SettingsFile)]
+        parts += [
+            "",
+            f"### {block.get_block_type_name()}",
+            "",
+            _first_line(block),
+            "",
+            *_table(block, "", SettingsFile),
+        ]
     return "\n".join(parts) + "\n"
 
 
@@ -61,7 +74,7 @@ def _inner(model: type[BaseModel], place: str) -> Iterator[tuple[str, type[BaseM
             yield from _inner(inner, path)
 
 
-def _models(annotation: Any) -> Iterator[type[BaseModel]]:  # noqa: ANN401
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     for part in get_args(annotation):
@@ -86,7 +99,7 @@ def _what(path: str, field: FieldInfo) -> str:
     return "; ".join([kind, *_bounds(field.metadata)])
 
 
-def _kind(annotation: Any) -> str:  # noqa: ANN401, PLR0911
+def _kind(annotation: Any) -> str:
     """A type in words."""
     if isinstance(annotation, type) and issubclass(annotation, Enum):
         return " or ".join(f"`{each.value}`" for each in annotation)

@@ -20,6 +20,7 @@ STAYING: dict[str, Callable[[str, dict[str, str]], bool]] = {
     r"prefect worker start": lambda said, _: "started!" in said,
 }
 
+
 class Terminal:
     """One terminal after the other, in a folder that looks like the project.
 
@@ -90,3 +91,9 @@ def _is_healthy(url: str) -> bool:
         return httpx.get(f"{url}/health", timeout=10).status_code == 200
     except httpx.TransportError:
         return False
+
+
+def is_shown(line: str, printed: str) -> bool:
+    """Whether a line of a page, `…` standing for anything, was printed."""
+    pattern = ".*".join(re.escape(part) for part in line.rstrip().split("…"))
+    return re.search(f"^{pattern}$", printed, re.MULTILINE) is not None

@@ -30,7 +30,7 @@ def lost(sentences: list[Words]) -> list[str]:
 
 def test_every_sentence_has_an_entry() -> None:
     missing = "\n".join(lost(said()))
-    cure = f"Give each of these a row in {PAGE}, set as code with an example for what is filled in (…), and say what to do"
+    cure = f"give each of these a row in {PAGE}, as code with an example for what is filled in (…), and say what to do"
     assert not missing, f"{cure}; or name it in NOT_READ of this test if no person ever reads it:\n{missing}"
 
 
