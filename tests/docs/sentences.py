@@ -8,6 +8,7 @@ import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import schemas.errors
@@ -58,10 +59,11 @@ class Words:
         return ".+?".join(re.escape(part) for part in self.text.split("…"))
 
 
-def said() -> list[Words]:
+@cache
+def said() -> tuple[Words, ...]:
     """All of them, each once."""
     files = [path for room in ROOMS for path in sorted((ROOT / room).glob("*.py"))]
-    return sorted({words for path in files for words in _Module(path).said() if _is_speech(words.text)})
+    return tuple(sorted({words for path in files for words in _Module(path).said() if _is_speech(words.text)}))
 
 
 def _is_speech(text: str) -> bool:
@@ -147,12 +149,17 @@ def _parts(node: ast.AST) -> list[ast.AST]:
     return [*ast.iter_child_nodes(node)]
 
 
-def _own_nodes(scope: ast.AST) -> Iterator[ast.AST]:
+@cache
+def _own_nodes(scope: ast.AST) -> tuple[ast.AST, ...]:
     """Everything in it but what is in functions inside; of a module, of its classes too."""
-    for child in ast.iter_child_nodes(scope):
-        if not isinstance(child, ast.FunctionDef):
-            yield child
-            yield from _own_nodes(child)
+    found: list[ast.AST] = []
+    waiting = [*ast.iter_child_nodes(scope)]
+    while waiting:
+        node = waiting.pop()
+        if not isinstance(node, ast.FunctionDef):
+            found.append(node)
+            waiting += ast.iter_child_nodes(node)
+    return tuple(found)
 
 
 def _spoken_in(node: ast.AST) -> Iterator[ast.AST]:

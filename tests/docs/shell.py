@@ -58,7 +58,7 @@ class Terminal:
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", f"{text}\nenv -0 > {kept}"],
             cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True, timeout=120,
+            stderr=subprocess.STDOUT, text=True, timeout=300,
         )  # fmt: skip
         assert done.returncode == 0, f"{text}\n{done.stdout}"
         self.environment = dict(_variables(kept))
@@ -73,7 +73,7 @@ class Terminal:
         environment = dict(_variables(kept))
         self._servers.enter_context(running(["bash", "-euc", text], self.folder, self._fresh, log))
         try:
-            eventually(lambda: is_ready(log.read_text(errors="replace"), environment), 120)
+            eventually(lambda: is_ready(log.read_text(errors="replace"), environment), 300)
         except AssertionError as late:
             late.add_note(f"{text}\n{log.read_text(errors='replace')}")
             raise

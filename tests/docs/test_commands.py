@@ -24,7 +24,7 @@ from tests.e2e.processes import eventually
 from tests.flows.conftest import Feed
 from tests.receiver import unused_port
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]  # the first test has all the servers started
 
 TUTORIAL = "docs/tutorial.md"
 #: Lines of the tutorial that are not typed as they come, and why.

@@ -1,6 +1,7 @@
 """docs/troubles.md has an entry for every sentence that the importer can say."""
 
 import re
+from collections.abc import Iterable
 
 from tests.docs.pages import rows
 from tests.docs.sentences import Words, said
@@ -22,7 +23,7 @@ def entries() -> list[str]:
     return [piece for row in rows(PAGE) for cell in row for piece in cell]
 
 
-def lost(sentences: list[Words]) -> list[str]:
+def lost(sentences: Iterable[Words]) -> list[str]:
     shown = entries()
     wanted = [each for each in sentences if each.text not in NOT_READ and not each.place.startswith(NOT_OURS)]
     return [str(each) for each in wanted if not any(re.search(each.pattern, entry) for entry in shown)]
