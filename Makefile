@@ -43,6 +43,14 @@ format: install  ## Put the code in form
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
+.PHONY: docs
+docs: install  ## Make docs/settings.md from the models of the settings
+	$(BIN)/python -m tests.docs.settings_page
+
+.PHONY: docs-check
+docs-check: install  ## Type the tutorial and every other command of the docs, follow the links, look for each message
+	$(BIN)/pytest tests/docs
+
 .PHONY: deploy
 deploy: install  ## Apply prefect.yaml to the Prefect server of PREFECT_API_URL
 	$(BIN)/prefect --no-prompt deploy --all
@@ -72,4 +80,4 @@ ci: test  ## What .ci/run runs
 
 .PHONY: clean
 clean:  ## Remove what the commands above have made
-	rm -rf .venv demo-output build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv demo-output tutorial build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

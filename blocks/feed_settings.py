@@ -122,7 +122,9 @@ class ReadingSettings(FileSettings):
 class SettingsFile(FeedSettings, ReadingSettings):
     """One YAML file: the contract for scripts."""
 
-    authorization: Authorization = Field(default_factory=Authorization)
+    authorization: Authorization = Field(
+        default_factory=Authorization, description="Keys or a role; left out: the machine's own credentials."
+    )
     store: SecretStr = Field(
         description="Where records go, like sqlite:////var/lib/px/px.db or postgresql://user:password@host/database?schema=px."
     )

@@ -53,6 +53,10 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--folder", type=Path, default=Path("demo-output"), help="where everything lies afterwards")
     demo.set_defaults(command=_demo)
 
+    s3 = commands.add_parser("s3", help="an S3 server on this machine to try things out, until Ctrl-C")
+    s3.add_argument("bucket", metavar="BUCKET", help="made anew, empty; what is put there goes with the server")
+    s3.set_defaults(command=_s3)
+
     run = commands.add_parser("run", help="one tick now: import what waits")
     run.add_argument("settings", nargs="*", type=Path, metavar="SETTINGS.yaml", help="settings files, one a feed")
     run.add_argument("--feed", action="append", default=[], metavar="NAME", help="a feed saved in Prefect")
@@ -216,6 +220,12 @@ def _demo(options: argparse.Namespace) -> int:
     from deployments.demo import demo
 
     return demo(options.folder)
+
+
+def _s3(options: argparse.Namespace) -> int:
+    from deployments.try_s3 import serve
+
+    return serve(options.bucket)
 
 
 def _run(options: argparse.Namespace) -> int:
