@@ -20,6 +20,7 @@ class DeliveryReport:
         message: `status.txt` without its first line.
         records: data rows of the files that were loaded.
         processed_folder: `s3://` place of the archive.
+        not_archived: names of files that were replaced or removed after the claim and could not be archived.
     """
 
     delivery: Delivery
@@ -27,6 +28,7 @@ class DeliveryReport:
     message: str
     records: int
     processed_folder: str
+    not_archived: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """One line for a terminal."""
@@ -75,7 +77,7 @@ class FeedReport:
     @property
     def remarks(self) -> tuple[str, ...]:
         """What else a person should know: what was left alone and why, callbacks that were not received."""
-        return (*self._left_alone(), *self.unreceived, *((TAKEN,) if self.skipped else ()))
+        return (*self._not_archived(), *self._left_alone(), *self.unreceived, *((TAKEN,) if self.skipped else ()))
 
     def _deliveries(self) -> Iterator[str]:
         if not self.deliveries:
@@ -86,6 +88,12 @@ class FeedReport:
         rejected = [f"dt={report.delivery.day}" for report in self.deliveries if not report.success]
         if rejected:
             yield f"with errors: {', '.join(rejected)}"
+
+    def _not_archived(self) -> Iterator[str]:
+        for report in self.deliveries:
+            if report.not_archived:
+                names = some_names(report.not_archived)
+                yield f"not archived: dt={report.delivery.day} {names} (replaced or removed after the claim)"
 
     def _left_alone(self) -> Iterator[str]:
         if self.seen is None:
@@ -98,9 +106,7 @@ class FeedReport:
         for day in self.known:
             yield f"left alone: dt={day} (imported before; a new _SUCCESS makes it a new delivery)"
         if strangers:
-            names = ", ".join(shown(name) for name in strangers[:_MOST_SHOWN])
-            more = f" and {len(strangers) - _MOST_SHOWN} more" if len(strangers) > _MOST_SHOWN else ""
-            yield f"left alone in current/: {names}{more}"
+            yield f"left alone in current/: {some_names(strangers)}"
 
     @property
     def markdown(self) -> str:
@@ -113,3 +119,9 @@ class FeedReport:
             lines += [f"| {plain(f.name)} | {f.stored.size_bytes:,} |" for f in report.delivery.files]
             lines += ["", *(f"- {plain(line)}" for line in report.message.splitlines()), ""]
         return "\n".join(lines)
+
+
+def some_names(names: tuple[str, ...]) -> str:
+    """The first names, and how many more there are."""
+    more = f" and {len(names) - _MOST_SHOWN} more" if len(names) > _MOST_SHOWN else ""
+    return ", ".join(shown(name) for name in names[:_MOST_SHOWN]) + more
