@@ -268,14 +268,14 @@ class Ledger(Leases, LedgerReader, History, Outbox):
             ):
                 raise ValueError(f"delivery {delivery.id} is not cleared")
 
-    def note_replay(self, lease: Lease, delivery_id: str) -> None:
-        """Note that a delivery's files were laid out once more; whether or not this ledger knows the delivery.
+    def note_step(self, lease: Lease, delivery_id: str, name: StepName, detail: str = "") -> None:
+        """Note what changes nothing in the ledger; whether or not this ledger knows the delivery.
 
         Raises:
             LeaseLost: another run has taken over.
         """
         with writing(self._store, lease) as tx:
-            note(tx, lease, delivery_id, StepName.REPLAYED)
+            note(tx, lease, delivery_id, name, detail)
 
     @contextmanager
     def _writing(self, lease: Lease, delivery: Delivery) -> Iterator[Transaction]:

@@ -11,10 +11,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from blocks.history import Step
+from blocks.history import Step, StepName
 from blocks.ledger import Ledger
 from blocks.outbox import CallbackRecord
 from deployments.ledgers import feeds_of, ledger_of, ledgers_of
+from schemas.delivery import Stage
 from schemas.delivery_record import DeliveryRecord
 from schemas.errors import SettingsError
 from schemas.issues import one_line
@@ -88,9 +89,12 @@ class _Story:
     def of(cls, ledger: Ledger, delivery_id: str) -> "_Story":
         record = ledger.record(delivery_id)
         callbacks = [each for each in ledger.callbacks() if each.delivery_id == delivery_id]
-        moves = ledger.moves(delivery_id)
-        keys = tuple((move.source.key, move.target_key) for move in moves)
-        return cls(delivery_id, record, keys, next(iter(callbacks), None), ledger.steps(delivery_id))
+        steps = ledger.steps(delivery_id)
+        gone = {step.detail for step in steps if step.name is StepName.NOT_MOVED}
+        planned = record is None or record.stage is Stage.DECIDED
+        moves = () if planned else ledger.moves(delivery_id)
+        keys = tuple((move.source.key, move.target_key) for move in moves if move.source.key not in gone)
+        return cls(delivery_id, record, keys, next(iter(callbacks), None), steps)
 
     @property
     def json(self) -> dict[str, Any]:

@@ -13,11 +13,11 @@ from blocks.connections import Connections, HeldLease
 from blocks.import_settings import ImportSettings
 from schemas.delivery import Delivery, DeliveryFile, Stage
 from schemas.drop_zone import ObjectKind
-from schemas.errors import ImporterError, LeaseLost, ObjectChanged
+from schemas.errors import ImporterError, LeaseLost, ObjectChanged, StoreBusy
 from schemas.report import DeliveryReport, FeedReport
 from schemas.validation import Rejection, missing, unsupported
 from tasks.archive import archive, clear, move_aside
-from tasks.claim import abandon, adopt, claim, finish
+from tasks.claim import abandon, adopt, claim, finish, note_trouble
 from tasks.connect import connect, read_settings, release_lease, take_lease, unfinished
 from tasks.decide import decide
 from tasks.discover import discover
@@ -134,6 +134,17 @@ async def _tell(feed: Connections, held: HeldLease, told: list[Told]) -> None:
 
 
 async def _complete(feed: Connections, held: HeldLease, delivery: Delivery, finished: list[DeliveryReport]) -> None:
+    """Take a delivery to its end; its story tells what stops it."""
+    try:
+        await _go_on(feed, held, delivery, finished)
+    except (LeaseLost, StoreBusy):
+        raise  # the story cannot be written
+    except ImporterError as exc:
+        await note_trouble(feed, held, delivery, str(exc))
+        raise
+
+
+async def _go_on(feed: Connections, held: HeldLease, delivery: Delivery, finished: list[DeliveryReport]) -> None:
     """Take a delivery from where it stands to its end, or give it up where its files are gone."""
     if delivery.stage is Stage.CLAIMED:
         judged = await _judge_all(feed, held, delivery)

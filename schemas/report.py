@@ -18,12 +18,14 @@ class DeliveryReport:
         success: the verdict.
         message: `status.txt` without its first line.
         files: what became of each file, in import order.
+        not_archived: names of files that were replaced or removed after the claim and could not be archived.
     """
 
     delivery: Delivery
     success: bool
     message: str
     files: tuple[FileOutcome, ...]
+    not_archived: tuple[str, ...] = ()
 
     @property
     def records(self) -> int:
@@ -78,7 +80,7 @@ class FeedReport:
     @property
     def remarks(self) -> tuple[str, ...]:
         """What else a person should know: what was left alone and why, callbacks that were not received."""
-        return (*self._left_alone(), *self.unreceived, *((TAKEN,) if self.skipped else ()))
+        return (*self._not_archived(), *self._left_alone(), *self.unreceived, *((TAKEN,) if self.skipped else ()))
 
     def _deliveries(self) -> Iterator[str]:
         if not self.deliveries:
@@ -88,6 +90,12 @@ class FeedReport:
         rejected = [f"dt={report.delivery.day}" for report in self.deliveries if not report.success]
         if rejected:
             yield f"with errors: {', '.join(rejected)}"
+
+    def _not_archived(self) -> Iterator[str]:
+        for report in self.deliveries:
+            if report.not_archived:
+                names = some_names(report.not_archived)
+                yield f"not archived: dt={report.delivery.day} {names} (replaced or removed after the claim)"
 
     def _left_alone(self) -> Iterator[str]:
         if self.seen is None:

@@ -1,7 +1,6 @@
 """Verbs: bring a decided delivery to `processed/`, each step harmless when repeated (rules P1 to P5)."""
 
 import hashlib
-import logging
 from contextlib import suppress
 
 from blocks.connections import Connections, HeldLease
@@ -12,8 +11,6 @@ from schemas.delivery import Delivery, DeliveryFile, Move, Stage
 from schemas.drop_zone import ERRORS_CSV, MARKER, STATUS_JSON, STATUS_TEXT, ObjectKind, archived_names
 from schemas.errors import ObjectChanged, PlaceTaken
 from tasks.verb import verb
-
-_log = logging.getLogger("px_import.archive")
 
 _ARCHIVED = {ObjectKind.INPUT, ObjectKind.BOOKKEEPING, ObjectKind.UNSUPPORTED}
 
@@ -29,10 +26,8 @@ def move_aside(feed: Connections, held: HeldLease, delivery: Delivery, decision:
         DropZoneBusy, AccessRefused: worth another tick.
         LeaseLost: another run has taken over.
     """
-    gone = [move.source.key for move in decision.moves if not _make_way(feed, held, move)]
-    feed.ledger.advance(
-        held.lease, delivery, Stage.MOVED_ASIDE, [(StepName.NOT_MOVED, f"{key} was removed meanwhile") for key in gone]
-    )
+    gone = [(StepName.NOT_MOVED, move.source.key) for move in decision.moves if not _make_way(feed, held, move)]
+    feed.ledger.advance(held.lease, delivery, Stage.MOVED_ASIDE, gone)
 
 
 def _make_way(feed: Connections, held: HeldLease, move: Move) -> bool:
@@ -56,26 +51,28 @@ def _make_way(feed: Connections, held: HeldLease, move: Move) -> bool:
 def archive(feed: Connections, held: HeldLease, delivery: Delivery, decision: Decision) -> None:
     """Copy the files, then write the status files; `status.txt` comes last (rule P5).
 
+    What was replaced or removed after the claim, and lies on this machine no more, is noted as not archived.
+
     Raises:
         DropZoneBusy, AccessRefused: worth another tick.
         LeaseLost: another run has taken over.
     """
     zone, folder = feed.drop_zone, feed.settings.zone.processed_folder(delivery.day)
-    names = archived_names(file.name for file in delivery.files)
+    names, lost = archived_names(file.name for file in delivery.files), list[tuple[StepName, str]]()
     for file in delivery.files:
         held.keep()
-        if file.kind in _ARCHIVED:
-            _archive_file(feed, delivery, file, f"{folder}/{names[file.name]}")
+        if file.kind in _ARCHIVED and not _archive_file(feed, delivery, file, f"{folder}/{names[file.name]}"):
+            lost.append((StepName.NOT_ARCHIVED, file.name))
     zone.put(f"{folder}/{STATUS_JSON}", decision.status_json, content_type="application/json")
     if decision.errors_csv is not None:
         zone.put(f"{folder}/{ERRORS_CSV}", decision.errors_csv, content_type="text/csv; charset=utf-8")
     _archive_marker(feed, delivery, f"{folder}/{MARKER}")
     zone.put(f"{folder}/{STATUS_TEXT}", decision.status_txt, content_type="text/plain; charset=utf-8")
-    feed.ledger.advance(held.lease, delivery, Stage.ARCHIVED)
+    feed.ledger.advance(held.lease, delivery, Stage.ARCHIVED, lost)
 
 
-def _archive_file(feed: Connections, delivery: Delivery, file: DeliveryFile, target_key: str) -> None:
-    """Copy the claimed version; if it was replaced meanwhile, put the bytes that were imported."""
+def _archive_file(feed: Connections, delivery: Delivery, file: DeliveryFile, target_key: str) -> bool:
+    """Copy the claimed version; if it is there no more, put the bytes that were imported. False without those."""
     try:
         feed.drop_zone.copy(file.stored, target_key)
     except ObjectChanged:
@@ -85,9 +82,9 @@ def _archive_file(feed: Connections, delivery: Delivery, file: DeliveryFile, tar
                 is_imported = hashlib.file_digest(content, "sha256").hexdigest() == sha256
             if is_imported:
                 feed.drop_zone.put(target_key, path, content_type="application/gzip")
-                return
-        place = feed.settings.zone.url(file.stored.key)
-        _log.warning("%s was replaced after it was imported and is not archived", place)
+                return True
+        return False
+    return True
 
 
 def _archive_marker(feed: Connections, delivery: Delivery, target_key: str) -> None:

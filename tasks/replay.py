@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from blocks.connections import Connections, HeldLease
+from blocks.history import StepName
 from blocks.s3_drop_zone import S3DropZone
 from schemas.archived_delivery import ArchivedDelivery
 from schemas.drop_zone import MARKER, STATUS_JSON, StoredObject
@@ -174,7 +175,7 @@ def lay_out(feed: Connections, held: HeldLease, archive: Archive) -> None:
         held.keep()
         zone.copy(stored, f"{prefix}{name}")
     _put_marker(zone, f"{prefix}{MARKER}", archive.archived_at)
-    feed.ledger.note_replay(held.lease, archive.delivery.id)
+    feed.ledger.note_step(held.lease, archive.delivery.id, StepName.REPLAYED)
 
 
 def _put_marker(zone: S3DropZone, key: str, archived_at: datetime) -> None:

@@ -42,6 +42,9 @@ def test_a_delivery_tells_its_whole_story(feed: Feed, monkeypatch, capsys):
         broken.setattr(S3DropZone, "delete", lambda *_: (_ for _ in ()).throw(DropZoneBusy("delete", "s3://b/k", "no")))
         with pytest.raises(DropZoneBusy):
             run(feed)
+    shown = words(capsys, "deliveries", "show", ledger(feed).deliveries("users")[0].id, feed.settings_file)
+    assert "made way" not in shown
+    assert "failed    Could not delete s3://b/k: no. Nothing is lost; the next tick tries again." in shown
     run(feed)
     latest, first = ledger(feed).deliveries("users")
     told = words(capsys, "deliveries", "show", latest.id[:13], feed.settings_file)
@@ -57,7 +60,8 @@ def test_a_delivery_tells_its_whole_story(feed: Feed, monkeypatch, capsys):
     assert "\x1b" not in told
     story = [line.split()[2] for line in told[told.index("time ") :].splitlines()[1:]]
     assert story == [
-        "claimed", "rejected", "loaded", "decided", "resumed", "moved", "archived", "cleared", "finished", "told",
+        "claimed", "rejected", "loaded", "decided", "failed",
+        "resumed", "moved", "archived", "cleared", "finished", "told",
     ]  # fmt: skip
     shown = json.loads(words(capsys, "deliveries", "show", latest.id, feed.settings_file, "--json"))
     assert [step["step"].split()[0] for step in shown["steps"]] == story

@@ -342,6 +342,27 @@ def test_what_shall_make_way_goes_from_the_archive_first(feed: Feed, happens):
     assert len(feed.callbacks) == 2
 
 
+@pytest.mark.rule("R5")
+def test_what_could_not_be_archived_is_told(feed: Feed):
+    """Replaced after the load, and this machine has lost its copy: the store holds what nobody can archive."""
+    feed.drop(DAY, _note=b"x", _list=b"y")
+
+    def act(exchange: Exchange) -> Reply:
+        feed.put(f"{FOLDER}/.note", b"newer")
+        feed.put(f"{FOLDER}/users.csv.gz", b"newer")
+        for folder in (feed.folder.parent / "tmp").iterdir():
+            shutil.rmtree(folder)
+        return exchange.forward()
+
+    with Before(feed, f"HEAD {ARCHIVE}/.list", act).stand():
+        report = run(feed)
+    assert report.remarks == (f"not archived: dt={DAY} '.note', 'users.csv.gz' (replaced or removed after the claim)",)
+    assert feed.rows("SELECT detail FROM import_steps WHERE name = 'not archived'") == [(".note",), ("users.csv.gz",)]
+    names = [f"{FOLDER}/{name}" for name in (".note", "users.csv.gz")]
+    names += [f"{ARCHIVE}/{name}" for name in (".list", "_SUCCESS", "status.json", "status.txt")]
+    assert sorted(feed.objects()) == sorted(names)
+
+
 # the customer takes it back
 
 
