@@ -91,7 +91,7 @@ class PrefectServer:
         """Run a command to its end."""
         program = str(PROGRAMS / command[0])
         return subprocess.run(
-            [program, *command[1:]], cwd=cwd, env=self.environment, capture_output=True, text=True, timeout=120
+            [program, *command[1:]], cwd=cwd, env=self.environment, capture_output=True, text=True, timeout=300
         )
 
     def ask(self, method: str, path: str, **body: Any) -> Any:
