@@ -77,7 +77,8 @@ def served(plant: Plant) -> dict[str, Any]:
     plant.drop("served")
     plant.gate.close_to("served")
     plant.server.environment["PREFECT_RUNNER_POLL_FREQUENCY"] = "1"
-    service = plant.server.start("serve", "px-import", "serve", str(plant.settings_file("served")), "--feed", "saved")
+    file = plant.write_settings("served")
+    service = plant.server.start("serve", "px-import", "serve", file, "--feed", "saved")
     planned = {feed: eventually(lambda feed=feed: plant.planned(feed)) for feed in ("served", "saved")}
     deployments = plant.deployments()
     path = f"/deployments/{deployments['served']['id']}/create_flow_run"
@@ -85,7 +86,7 @@ def served(plant: Plant) -> dict[str, Any]:
     plant.gate.wait_for("served")
     run = plant.process_of("served")
     return {
-        "deployments": deployments, "planned": planned, "run": run, "code": service.terminate(),
+        "file": file, "deployments": deployments, "planned": planned, "run": run, "code": service.terminate(),
         "said": service.log.read_text(), "after": plant.deployments(),
     }  # fmt: skip
 
@@ -102,7 +103,7 @@ def test_serve_plans_each_feed_every_quarter_of_an_hour(served: dict[str, Any]) 
 @pytest.mark.rule("S10")
 def test_serve_gives_no_secret_away(plant: Plant, served: dict[str, Any]) -> None:
     deployments = served["deployments"]
-    assert deployments["served"]["parameters"] == {"settings_file": str(plant.settings_file("served"))}
+    assert deployments["served"]["parameters"] == {"settings_file": served["file"]}
     assert deployments["saved"]["parameters"] == {
         "settings": {"$ref": {"block_document_slug": "px-import-settings/saved"}}
     }
