@@ -180,6 +180,30 @@ def read_settings_file(
         raise settings_error(exc, SettingsFile, str(path)) from None
 
 
+def rights_settings(path: Path, environment: Mapping[str, str] = os.environ) -> SettingsFile:
+    """The settings that decide which rights a feed needs; stand-ins for the rest, which may be unset or wrong.
+
+    Raises:
+        SettingsError: one of these is wrong or needs a variable that is not set, or a name is misspelt.
+    """
+    parts = _parts(_document(path), SettingsFile, {"bucket", "base_folder", "region", "sse", "kms_key_id"})
+    if isinstance(authorization := _document(path).get("authorization"), dict):
+        parts["authorization"] = _parts(authorization, Authorization, {"role_arn", "external_id"})
+    filled = _filled(parts, environment, "", str(path), lenient=False)
+    try:
+        return SettingsFile.model_validate({**_STAND_INS, **filled})
+    except ValidationError as exc:
+        raise settings_error(exc, SettingsFile, str(path)) from None
+
+
+_STAND_INS = {"feed": "any", "destination": {"product": "AP-X"}, "store": "sqlite:////unused.db"}
+
+
+def _parts(document: Mapping[str, Any], model: type[BaseModel], wanted: set[str]) -> dict[str, Any]:
+    """The wanted settings, and what is misspelt."""
+    return {name: part for name, part in document.items() if name in wanted or name not in model.model_fields}
+
+
 def reading_parts(path: Path, environment: Mapping[str, str] = os.environ) -> dict[str, Any]:
     """The parts of a settings file that decide how files are read, and any that no settings file has.
 
@@ -188,8 +212,7 @@ def reading_parts(path: Path, environment: Mapping[str, str] = os.environ) -> di
     Raises:
         SettingsError: the file cannot be read, or one of these parts needs a variable that is not set.
     """
-    others = SettingsFile.model_fields.keys() - ReadingSettings.model_fields.keys()
-    parts = {name: part for name, part in _document(path).items() if name not in others}
+    parts = _parts(_document(path), SettingsFile, {*ReadingSettings.model_fields})
     return dict(_filled(parts, environment, "", str(path), lenient=False))
 
 
