@@ -29,7 +29,7 @@ from schemas.report import TAKEN
 from tasks import verb
 
 _forked = multiprocessing.get_context("forkserver")
-_forked.set_forkserver_preload([__name__])
+_forked.set_forkserver_preload(["deployments.chaos.warm"])
 _PATIENCE_SECONDS = 120
 
 
