@@ -18,6 +18,8 @@ class StepName(StrEnum):
     REJECTED = "rejected"
     LOADED = "loaded"
     DECIDED = "decided"
+    MOVED_ASIDE = "moved aside"
+    NOT_MOVED = "not moved"
     ARCHIVED = "archived"
     CLEARED = "cleared"
     FINISHED = "finished"

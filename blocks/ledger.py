@@ -5,7 +5,7 @@ has taken over; called again after a crash, they find what was written and chang
 `blocks.ledger_schema` describes the tables.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -193,17 +193,20 @@ class Ledger(Leases, LedgerReader, History, Outbox):
     ) -> None:
         """Freeze what is written, moved and told; a delivery that was decided before keeps that (rule P5).
 
+        One with nothing to move has moved it.
+
         Raises:
             LeaseLost: another run has taken over.
         """
         sql = """
-            UPDATE import_deliveries SET stage = 'decided', verdict = :verdict, status_txt = :status_txt,
+            UPDATE import_deliveries SET stage = :stage, verdict = :verdict, status_txt = :status_txt,
                 status_json = :status_json, errors_csv = :errors_csv, catalogue_hash = :catalogue_hash
             WHERE id = :id AND stage = 'claimed'
         """
         verdict = verdict_of(success)
         row = {
             "id": delivery.id,
+            "stage": (Stage.DECIDED if moves else Stage.MOVED_ASIDE).value,
             "verdict": verdict,
             "status_txt": status_txt.decode(),
             "status_json": status_json.decode(),
@@ -219,8 +222,16 @@ class Ledger(Leases, LedgerReader, History, Outbox):
             if callback_body is not None:
                 put_callback(tx, delivery, callback_body)
 
-    def advance(self, lease: Lease, delivery: Delivery, stage: Stage) -> None:
+    def advance(
+        self, lease: Lease, delivery: Delivery, stage: Stage, beside: Iterable[tuple[StepName, str]] = ()
+    ) -> None:
         """Note that a decided delivery has come to its next stage; nothing happens where it has come further.
+
+        Args:
+            lease: the feed's.
+            delivery: which.
+            stage: the next one.
+            beside: what else to note of the way there, with its detail.
 
         Raises:
             LeaseLost: another run has taken over.
@@ -235,7 +246,8 @@ class Ledger(Leases, LedgerReader, History, Outbox):
             if steps == 1:
                 sql = "UPDATE import_deliveries SET stage = :stage WHERE id = :id"
                 tx.execute(sql, {"id": delivery.id, "stage": stage.value})
-                note(tx, lease, delivery.id, StepName(stage.value))
+                for name, detail in (*beside, (StepName(stage.value), "")):
+                    note(tx, lease, delivery.id, name, detail)
 
     def finish(self, lease: Lease, delivery: Delivery) -> None:
         """Close a delivery whose folder is cleared; what its callback still needs is in the outbox.

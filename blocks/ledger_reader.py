@@ -97,6 +97,15 @@ class LedgerReader:
         with self._store.read() as reader:
             return [id_ for (id_,) in reader.execute(sql, {"beginning": beginning})]
 
+    def is_over(self, delivery_id: str) -> bool:
+        """Whether a delivery was finished or its claim given up; not where this ledger has never seen it."""
+        sql = """
+            SELECT 1 FROM import_steps WHERE delivery_id = :id AND NOT EXISTS
+                (SELECT 1 FROM import_deliveries WHERE id = :id AND finished_at_ms IS NULL)
+        """
+        with self._store.read() as reader:
+            return bool(reader.execute(sql, {"id": delivery_id}))
+
     def _records(self, condition: str, parameters: Parameters) -> list[DeliveryRecord]:
         sql = (
             "SELECT id, feed, entity, day, stage, coalesce(verdict, ''), claimed_at_ms, finished_at_ms, "  # noqa: S608 - our own

@@ -76,9 +76,12 @@ def _parser() -> argparse.ArgumentParser:
     _add_deliveries(commands)
     _add_callbacks(commands)
     replay = commands.add_parser("replay", help="lay an archived delivery out in current/ to be imported again")
-    replay.add_argument("id", metavar="ID", help="of the delivery, or its folder in processed/: 20210228, 20210228.2")
+    which = "of the delivery, or its folder in processed/: 20210228, 20210228.2"
+    replay.add_argument("id", nargs="?", metavar="ID", help=which)
     replay.add_argument("settings", type=Path, metavar="SETTINGS.yaml", help="of its feed")
     replay.add_argument("--even-if-newer", action="store_true", help="also if later ones were imported since")
+    unknown = "only list what lies in processed/ and the ledger does not know, in the order to replay it"
+    replay.add_argument("--missing", action="store_true", help=unknown)
     replay.set_defaults(command=_replay)
 
     _add_chaos(commands)
@@ -279,8 +282,13 @@ def _resend(options: argparse.Namespace) -> int:
 
 
 def _replay(options: argparse.Namespace) -> int:
-    from deployments.replay import replay
+    from deployments.replay import list_missing, replay
+    from schemas.errors import SettingsError
 
+    if options.missing and options.id is None:
+        return list_missing(options.settings)
+    if options.missing or options.id is None:
+        raise SettingsError("ID", "name one delivery, or list those that the ledger does not know with --missing alone")
     return replay(options.id, options.settings, even_if_newer=options.even_if_newer)
 
 

@@ -130,6 +130,8 @@ class _Story:
 
 def callback_words(callback: CallbackRecord) -> str:
     """State, tries and last answer of a callback."""
+    if not callback.finished_at:
+        return "waiting until the delivery is finished"
     words = f"{callback.state} after {callback.attempts} {'try' if callback.attempts == 1 else 'tries'}"
     if callback.state == "waiting":
         words += f", next {_time(callback.next_attempt_at)}"
@@ -138,7 +140,7 @@ def callback_words(callback: CallbackRecord) -> str:
 
 def callback_json(callback: CallbackRecord) -> dict[str, Any]:
     """A callback for programs; times are ISO 8601, None where there is none."""
-    waits = callback.state == "waiting"
+    waits = callback.state == "waiting" and callback.finished_at
     return {
         "id": callback.id,
         "delivery": callback.delivery_id,

@@ -21,7 +21,7 @@ from tasks.connect import connect, read_settings, release_lease, take_lease, unf
 from tasks.decide import decide
 from tasks.discover import discover
 from tasks.load_file import already_judged, load_file, reject_file
-from tasks.notify import notify
+from tasks.notify import Told, notify
 from tasks.read_file import read_file
 from tasks.report import report
 from tasks.validate_file import validate_file
@@ -95,9 +95,10 @@ async def tick(settings: ImportSettings, finished: list[DeliveryReport]) -> Feed
 
 async def _import_all(feed: Connections, held: HeldLease, finished: list[DeliveryReport]) -> FeedReport:
     """Import everything, into `finished` delivery by delivery."""
+    told = [await notify(feed, held)]  # first: a delivery that keeps failing holds up no news of others
     for delivery in await unfinished(feed, held):
         await _complete(feed, held, delivery, finished)
-    told = [await notify(feed, held)]
+        await _tell(feed, held, told)
     seen, known = await discover(feed), list[str]()
     for folder in seen.ready:
         claimed = await claim(feed, held, folder)
@@ -105,10 +106,15 @@ async def _import_all(feed: Connections, held: HeldLease, finished: list[Deliver
             known.append(folder.day)
             continue
         await _complete(feed, held, claimed, finished)
-        if not told[-1].unreachable:  # else this run tells nobody else: each try would wait for nothing
-            told.append(await notify(feed, held))
+        await _tell(feed, held, told)
     unreceived = tuple(reason for each in told for reason in each.unreceived)
     return FeedReport(feed.settings.feed, tuple(finished), seen, tuple(known), unreceived)
+
+
+async def _tell(feed: Connections, held: HeldLease, told: list[Told]) -> None:
+    """Send what has become due; not where nobody answered before: each try would wait for nothing (rule N2)."""
+    if not told[-1].unreachable:
+        told.append(await notify(feed, held))
 
 
 async def _complete(feed: Connections, held: HeldLease, delivery: Delivery, finished: list[DeliveryReport]) -> None:
@@ -121,7 +127,8 @@ async def _complete(feed: Connections, held: HeldLease, delivery: Delivery, fini
         delivery = judged
     decision = await decide(feed, held, delivery)
     if delivery.stage in {Stage.CLAIMED, Stage.DECIDED}:
-        await move_aside(feed, held, decision)
+        await move_aside(feed, held, delivery, decision)
+    if delivery.stage not in {Stage.ARCHIVED, Stage.CLEARED}:
         await archive(feed, held, delivery, decision)
     if delivery.stage is not Stage.CLEARED:
         await clear(feed, held, delivery)

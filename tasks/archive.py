@@ -2,13 +2,15 @@
 
 import hashlib
 import logging
+from contextlib import suppress
 
 from blocks.connections import Connections, HeldLease
+from blocks.history import StepName
 from blocks.ledger import Decision
 from blocks.spool import spooled_copies
-from schemas.delivery import Delivery, DeliveryFile, Stage
+from schemas.delivery import Delivery, DeliveryFile, Move, Stage
 from schemas.drop_zone import ERRORS_CSV, MARKER, STATUS_JSON, STATUS_TEXT, ObjectKind, archived_names
-from schemas.errors import ObjectChanged
+from schemas.errors import ObjectChanged, PlaceTaken
 from tasks.verb import verb
 
 _log = logging.getLogger("px_import.archive")
@@ -16,18 +18,38 @@ _log = logging.getLogger("px_import.archive")
 _ARCHIVED = {ObjectKind.INPUT, ObjectKind.BOOKKEEPING, ObjectKind.UNSUPPORTED}
 
 
-@verb("move aside")
-def move_aside(feed: Connections, held: HeldLease, decision: Decision) -> None:
+@verb("move aside", "dt={delivery.day}")
+def move_aside(feed: Connections, held: HeldLease, delivery: Delivery, decision: Decision) -> None:
     """Make room: move what an earlier delivery of the date left (rule P2).
 
+    What somebody has replaced since the decision goes as it is now; what was removed is noted.
+
     Raises:
+        PlaceTaken: something else stands where it was to go.
         DropZoneBusy, AccessRefused: worth another tick.
         LeaseLost: another run has taken over.
     """
-    for move in decision.moves:
-        held.keep()
-        feed.drop_zone.copy(move.source, move.target_key)
-        feed.drop_zone.delete(move.source)
+    gone = [move.source.key for move in decision.moves if not _make_way(feed, held, move)]
+    feed.ledger.advance(
+        held.lease, delivery, Stage.MOVED_ASIDE, [(StepName.NOT_MOVED, f"{key} was removed meanwhile") for key in gone]
+    )
+
+
+def _make_way(feed: Connections, held: HeldLease, move: Move) -> bool:
+    """Move one object; False where it is gone and was not moved before."""
+    zone = feed.drop_zone
+    held.keep()
+    with suppress(ObjectChanged, PlaceTaken):
+        zone.copy(move.source, move.target_key)
+        if zone.delete(move.source):
+            return True
+    found = zone.find(move.source.key)
+    held.ledger.renew(held.lease)  # not before: where another run has taken over, that may be what it has archived
+    if found is None:
+        return zone.head(move.target_key) is not None
+    zone.copy(found, move.target_key)
+    zone.delete(found)
+    return True
 
 
 @verb("archive", "dt={delivery.day}")

@@ -53,8 +53,8 @@ def abandon(feed: Connections, held: HeldLease, delivery: Delivery) -> None:
     Raises:
         LeaseLost: another run has taken over.
     """
-    remove_spools(delivery.id)
-    feed.ledger.abandon(held.lease, delivery)
+    if feed.ledger.abandon(held.lease, delivery):  # asked first: a successor may be reading
+        remove_spools(delivery.id)
 
 
 @verb("finish", "dt={delivery.day}")

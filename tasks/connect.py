@@ -6,7 +6,7 @@ from pathlib import Path
 from blocks import connections
 from blocks.connections import Connections, HeldLease
 from blocks.import_settings import ImportSettings
-from blocks.spool import remove_old_spools
+from blocks.spool import old_spools, remove_spools
 from schemas.delivery import Delivery
 from schemas.errors import ImporterError
 from tasks.verb import verb
@@ -48,7 +48,8 @@ def take_lease(feed: Connections) -> HeldLease | None:
 def unfinished(feed: Connections, held: HeldLease) -> list[Delivery]:
     """Deliveries that an earlier run claimed and did not finish, oldest first (rule R1).
 
-    What runs that were killed long ago have left on this machine goes.
+    What runs that were killed long ago have left on this machine goes, if this ledger knows that nobody needs it:
+    that of another feed's open delivery, or of another ledger's, may be all that is left of what was imported.
 
     Raises:
         SettingsError: they lie elsewhere than the settings say; see `Ledger.resume`.
@@ -57,7 +58,9 @@ def unfinished(feed: Connections, held: HeldLease) -> list[Delivery]:
     """
     zone = feed.settings.zone
     found = feed.ledger.resume(held.lease, zone.url(zone.root))
-    remove_old_spools(but={delivery.id for delivery in found})
+    for delivery_id in old_spools():
+        if feed.ledger.is_over(delivery_id):
+            remove_spools(delivery_id)
     return found
 
 
