@@ -200,8 +200,8 @@ def _add_chaos(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     )
     add("--scenario", action="append", default=[], metavar="NAME", help="only this one, for example 'first delivery'")
     add("--fault", action="append", default=[], metavar="NAME", help="only this one, for example 'killed before'")
-    add("--every", type=int, default=1, metavar="N", help="strike at every N-th call only")
-    add("--jobs", type=int, default=0, metavar="N", help="cases at a time; left out: one a processor")
+    add("--every", type=_positive, default=1, metavar="N", help="strike at every N-th call only")
+    add("--jobs", type=_positive, default=0, metavar="N", help="cases at a time; left out: one a processor")
     add("--title", default="", help="what the table calls this place")
     add(
         "--into",
@@ -209,8 +209,15 @@ def _add_chaos(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         metavar="FILE.md",
         help="write the table there, between <!-- chaos: TITLE --> and <!-- end -->",
     )
-    add("--cases", type=Path, metavar="FILE.csv", help="write a line for each case")
+    add("--cases", type=Path, metavar="FILE.csv", help="write a line for each case, as they are played")
+    add("--resume", action="store_true", help="go on after an interruption: what --cases holds is not played again")
     chaos.set_defaults(command=_chaos)
+
+
+def _positive(text: str) -> int:
+    if (number := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is no number from 1 on")
+    return number
 
 
 # Each command is imported when it is called: `check` must start without Prefect.
@@ -335,6 +342,7 @@ def _chaos(options: argparse.Namespace) -> int:
         title=options.title,
         into=options.into,
         cases=options.cases,
+        resume=options.resume,
     )
     return chaos(options.settings, wishes)
 

@@ -38,12 +38,14 @@ class Case:
         scenario: what was delivered.
         fault: what happens; None for nothing.
         number: of the call at which it does, counted from 1 over the fault's doors.
+        begins: only calls whose names begin so are counted.
         change: applied to the importer's code, for showing that a broken importer is noticed; None for none.
     """
 
     scenario: Scenario
     fault: Fault | None = None
     number: int = 0
+    begins: str = ""
     change: Change = None
 
     def endings(self, struck: Call | None) -> Endings:
@@ -96,11 +98,11 @@ class Watch:
         call, fault = exchange.call, self.case.fault
         with self._counting:
             self.calls.append(call)
-            self._met += fault is not None and call.door in fault.doors
+            self._met += fault is not None and call.door in fault.doors and call.what.startswith(self.case.begins)
             strikes = fault if self._met == self.case.number and not self.struck else None
         if call.door is Door.S3 and call.what.startswith("PUT ") and call.what.endswith(f"/{DAY}/{STATUS_TEXT}"):
             self.status_texts.append(call.body)
-        if strikes and call.door in strikes.doors:
+        if strikes and call.door in strikes.doors and call.what.startswith(self.case.begins):
             self.struck = call
             return strikes.act(exchange, self)
         if act := self._from_now_on.get(call.door):

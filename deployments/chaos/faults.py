@@ -168,3 +168,4 @@ FAULTS = (
 )
 #: Played by `syncs`: no call can be seen at that door.
 AT_SYNC = Fault("killed at a sync", "the importer is killed in an fdatasync", _kill_before, frozenset({Door.DISK}))
+ALL = (*FAULTS, AT_SYNC)

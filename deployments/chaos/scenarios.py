@@ -10,6 +10,8 @@ from types import MappingProxyType
 from schemas.catalogue import Entity
 
 DAY = "20210228"
+PRODUCT = "AP-XXXXXXXXXX"
+PRODUCT_KEY = f"{PRODUCT}-2-1"  # with channel and environment, as each record has it
 USERS, ACCOUNTS = "users", "accounts"
 ENTITIES = MappingProxyType({USERS: Entity.USER, ACCOUNTS: Entity.ACCOUNT})
 
@@ -17,11 +19,34 @@ Record = Mapping[str, str | float]
 
 
 @dataclass(frozen=True, slots=True)
+class Blemish:
+    """The one fault of a file, as its line in `errors.csv` has it; row and line are 0 where the whole file is meant."""
+
+    line: int
+    row: int
+    column: str
+    code: str
+    message: str
+
+    @property
+    def sentence(self) -> str:
+        """As `status.txt` tells it."""
+        return f"{self.message}: 1 row (line {self.line})" if self.row else self.message
+
+
+@dataclass(frozen=True, slots=True)
 class InputFile:
-    """One gzipped CSV file; `fault` is what status.txt says of it, empty where it can be loaded."""
+    """One gzipped CSV file.
+
+    Attributes:
+        text: its content.
+        blemish: why nothing of it is loaded; None where it can be.
+        removed: whether it was gone before it was read.
+    """
 
     text: str
-    fault: str = ""
+    blemish: Blemish | None = None
+    removed: bool = False
 
     @property
     def body(self) -> bytes:
@@ -37,9 +62,16 @@ class InputFile:
         ]
 
     @property
+    def loaded(self) -> list[Record]:
+        """Those of its records that come into the store: all, or none."""
+        return [] if self.blemish else self.rows
+
+    @property
     def message(self) -> str:
         """Its line in status.txt."""
-        return self.fault or f"{len(self.rows)} records were uploaded"
+        if self.blemish:
+            return f"Parsing Errors:[ {self.blemish.sentence} ]"
+        return f"{len(self.rows)} records were uploaded"
 
 
 Files = Mapping[str, InputFile]
@@ -61,7 +93,7 @@ class Ending:
         records: dict[str, Record] = {}
         for files in self.imported:
             for name in sorted(files):
-                for row in [] if files[name].fault else files[name].rows:
+                for row in files[name].loaded:
                     identifier = str(row["id"])
                     records[identifier] = {**records.get(identifier, {}), **row}
         return records
@@ -137,13 +169,6 @@ class Scenario:
         return {**self.peaceful(), USERS: [self.ending(USERS, waiting=self.replaced)]}
 
 
-def status_text(files: Files) -> bytes:
-    """The `status.txt` of a delivery (rule P3)."""
-    verdict = "ERROR" if any(file.fault for file in files.values()) else "SUCCESS"
-    lines = [f"{name}: {file.message}" if len(files) > 1 else file.message for name, file in sorted(files.items())]
-    return "\n".join([verdict, *lines, ""]).encode()
-
-
 _FIRST = InputFile("id,email,score\nu1,ann@example.com,1\nu2,bob@example.com,2\nu3,eve@example.com,3\n")
 _SECOND = InputFile(
     "id,email,score\nu2,robert@example.com,2\nu3,eve@example.com,3\nu4,ida@example.com,4\nu9,leo@example.com,9\n"
@@ -151,7 +176,7 @@ _SECOND = InputFile(
 _THIRD = InputFile("id,email,score\nu5,joe@example.com,5\nu1,anna@example.com,6\n")
 _WRONG = InputFile(
     "id,email,score\nu6,kim@example.com,six\nu7,lea@example.com,7\n",
-    "Parsing Errors:[ Invalid number in Column 'score': 1 row (line 2) ]",
+    Blemish(2, 1, "score", "invalid-number", "Invalid number in Column 'score'"),
 )
 _ACCOUNTS = InputFile("id,name\na1,Alpha\na2,Beta\n")
 

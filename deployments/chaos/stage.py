@@ -15,7 +15,7 @@ from blocks.feed_settings import SettingsFile
 from blocks.import_settings import ImportSettings
 from blocks.ledger import Ledger
 from blocks.stores import open_store
-from deployments.chaos.scenarios import DAY, ENTITIES, Files, Record
+from deployments.chaos.scenarios import DAY, ENTITIES, PRODUCT, Files, Record
 from deployments.receiver import Receiver
 from schemas.drop_zone import MARKER, DropZone
 
@@ -154,7 +154,7 @@ class Stage:
                 "kms_key_id": given.kms_key_id,
                 "authorization": given.authorization,
                 "store": store_url,
-                "destination": {"product": "AP-XXXXXXXXXX"},
+                "destination": {"product": PRODUCT},
                 "status_endpoint": {
                     "url": callback_url,
                     "api_key": "of-no-account",
@@ -206,15 +206,23 @@ class Stage:
     def records(self, feed: str) -> dict[str, Record]:
         """The store's records by id, blanks left out; none where nothing was ever loaded."""
         names = {"users": ("id", "email", "score"), "accounts": ("id", "name")}[feed]
-        if self.ground.database == "sqlite" and not self.database_file.exists():
-            return {}
-        with self.store.read() as reader:
-            columns = ", ".join(f'"{name}"' for name in names)
-            if not self._has_table(reader, feed):
-                return {}
-            rows = reader.execute(f"SELECT {columns} FROM {feed}")  # noqa: S608 - our own names
+        rows = self._rows(feed, names)
         records = [{n: v for n, v in zip(names, row, strict=True) if v is not None} for row in rows]
         return {record["id"]: record for record in records}
+
+    def products(self, feed: str) -> list[tuple[str, str]]:
+        """Id and product of every record, a pair for each product."""
+        entity = ENTITIES[feed].value
+        return sorted(self._rows(f"{entity}_products", (f"{entity}_id", "product_key")))
+
+    def _rows(self, table: str, names: Sequence[str]) -> list[tuple[Any, ...]]:
+        if self.ground.database == "sqlite" and not self.database_file.exists():
+            return []
+        with self.store.read() as reader:
+            if not self._has_table(reader, table):
+                return []
+            columns = ", ".join(f'"{name}"' for name in names)
+            return [tuple(row) for row in reader.execute(f"SELECT {columns} FROM {table}")]  # noqa: S608 - our own names
 
     def _has_table(self, reader: Any, name: str) -> bool:  # noqa: ANN401
         if self.ground.database == "sqlite":
