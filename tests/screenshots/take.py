@@ -16,7 +16,7 @@ from tests.e2e.processes import ROOT, PrefectServer, eventually
 IMAGES = ROOT / "docs" / "images"
 _FEEDS = ("accounts", "users")
 _CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
-_DRAWN_MILLISECONDS = 5000  # the graph of a run says nowhere that it is drawn
+_DRAWN_MILLISECONDS = 20_000  # the graph of a run says nowhere that it is drawn
 _FLAGS = (
     *("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync"),
