@@ -77,7 +77,7 @@ class PrefectServer:
     def started(self) -> Iterator["PrefectServer"]:
         command = ["prefect", "server", "start", "--host", "127.0.0.1", "--port", str(self._port)]
         with self._api, self.background("server", *command):
-            eventually(self._answers)
+            eventually(self._answers, 240)
             yield self
 
     def background(self, name: str, *command: str) -> Any:
