@@ -7,7 +7,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowFilter, FlowFilterName
 from prefect.deployments.runner import DeploymentApplyError, RunnerDeployment
 from prefect.exceptions import ObjectNotFound
-from prefect.schedules import Interval
+from prefect.schedules import Interval, Schedule
 from prefect.types.entrypoint import EntrypointType
 
 from blocks.import_settings import ImportSettings
@@ -16,9 +16,15 @@ from flows.import_feed import import_feed
 from schemas.errors import SettingsError
 
 POOL = "px-import"
-_EVERY = timedelta(minutes=15)
-_ANCHOR = datetime(2021, 1, 1, tzinfo=UTC)
+#: For the runs: `deployments/automations.yaml` takes those that are silent for longer than three beats for dead.
+HEARTBEAT = {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30"}
 _PAGE = 200
+
+
+def every_quarter_hour(*, active: bool = True) -> Schedule:
+    """The schedule, as in `prefect.yaml` (rule D1)."""
+    anchor = datetime(2021, 1, 1, tzinfo=UTC)
+    return Interval(timedelta(minutes=15), anchor_date=anchor, timezone="UTC", slug="every-15-minutes", active=active)
 
 
 def deployment_of(settings: ImportSettings, *, active: bool) -> RunnerDeployment:
@@ -29,10 +35,10 @@ def deployment_of(settings: ImportSettings, *, active: bool) -> RunnerDeployment
         name=settings.feed,
         description=f"Imports {settings.entity.value}s from their drop zone, every 15 minutes.",
         parameters={"settings": reference},
-        schedules=[Interval(_EVERY, anchor_date=_ANCHOR, timezone="UTC", slug="every-15-minutes", active=active)],
+        schedules=[every_quarter_hour(active=active)],
         tags=["px-import", settings.feed],
         work_pool_name=POOL,
-        job_variables={"stream_output": False},
+        job_variables={"stream_output": False, "env": HEARTBEAT},
         entrypoint_type=EntrypointType.MODULE_PATH,
     )
 

@@ -1,29 +1,24 @@
 """`px-import serve`: one long-lived process that imports feeds every quarter of an hour; no worker, no work pool."""
 
 import asyncio
+import os
 import signal
 from collections import Counter
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from prefect.deployments.runner import RunnerDeployment
 from prefect.flows import Flow
 from prefect.runner import Runner
-from prefect.schedules import Interval
 from prefect.settings import PREFECT_API_URL
 from prefect.types.entrypoint import EntrypointType
 
 from blocks.import_settings import ImportSettings
+from deployments.feed_deployments import HEARTBEAT, every_quarter_hour
 from deployments.prefect_api import asking_prefect
 from flows.import_feed import import_feed, import_feed_file
 from schemas.errors import SettingsError
-
-#: As in prefect.yaml.
-EVERY_QUARTER_HOUR = Interval(
-    timedelta(minutes=15), anchor_date=datetime(2021, 1, 1, tzinfo=UTC), timezone="UTC", slug="every-15-minutes"
-)
 
 
 def serve(files: list[Path], feeds: list[str]) -> int:
@@ -44,6 +39,8 @@ def serve(files: list[Path], feeds: list[str]) -> int:
     for feed, times in Counter(deployment.name for deployment in served).items():
         if times > 1:
             raise SettingsError("feed", f"'{feed}' is named {times} times; serve it once")
+    for name, value in HEARTBEAT.items():
+        os.environ.setdefault(name, value)  # its runs inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts with `&` would ignore it
     with suppress(KeyboardInterrupt):
         asyncio.run(_run(served))
@@ -82,7 +79,7 @@ def _deployment(flow: Flow[..., Any], feed: str, parameters: dict[str, Any]) -> 
     deployment = flow.to_deployment(
         feed,
         description=f"Imports {feed} from their drop zone, every 15 minutes.",
-        schedule=EVERY_QUARTER_HOUR,
+        schedule=every_quarter_hour(),
         parameters=parameters,
         tags=["px-import", feed],
         entrypoint_type=EntrypointType.MODULE_PATH,

@@ -7,7 +7,6 @@ import asyncio
 import logging
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from blocks.backlog import Backlog, backlog_of
 from blocks.deadline import awaited
@@ -16,11 +15,12 @@ from blocks.s3_drop_zone import S3DropZone
 from blocks.saved_feeds import SavedFeed, saved_feeds
 from blocks.shared_clients import SharedClients, address_of
 from blocks.stores import open_store
-from schemas.drop_zone import survey
+from schemas.drop_zone import Survey, survey
 from schemas.errors import DropZoneSilent, ImporterError, StoreBusy
 from schemas.report import TAKEN, FeedReport
 from schemas.shards import Shard
 from schemas.sweep_report import Fate, FeedOutcome
+from tasks.report import show_feed
 from tasks.verb import verb
 
 _log = logging.getLogger("px_import.search")
@@ -28,6 +28,7 @@ _log = logging.getLogger("px_import.search")
 _LOOKS_AT_ONCE = 32
 _AT_ONE_ADDRESS = 8
 _STORES_AT_ONCE = 8
+_SHOWN_AT_ONCE = 8
 #: For one page of a listing, all tries together, and for all pages of one feed.
 _CALL_SECONDS, _LOOK_SECONDS = 30.0, 300.0
 _STORE_SECONDS = 150.0
@@ -46,6 +47,7 @@ class Search:
         """Nothing is asked yet."""
         usable = [feed.settings for feed in feeds if isinstance(feed.settings, ImportSettings)]
         self._zones, self._backlogs = _Zones(usable), _Backlogs()
+        self._shown = asyncio.Semaphore(_SHOWN_AT_ONCE)
 
     async def idle(self, feed: SavedFeed) -> FeedOutcome | None:
         """What became of a feed that needs no run; None where one is needed.
@@ -59,7 +61,7 @@ class Search:
                 return FeedOutcome(feed.name, Fate.SKIPPED, TAKEN)
             if settings.feed in backlog.open or (settings.feed in backlog.due and settings.status_endpoint.url):
                 return None
-            look = await self._zones.look(settings)
+            seen = await self._zones.look(settings)
         except ImporterError as exc:
             return FeedOutcome(feed.name, Fate.TROUBLE, str(exc))
         except Exception as exc:  # noqa: BLE001 - a mistake of ours about one feed must not stop the others
@@ -67,15 +69,13 @@ class Search:
             return FeedOutcome(feed.name, Fate.TROUBLE, f"An unexpected {type(exc).__name__}; see the log of this run.")
         finally:
             self._zones.done(feed)
-        return None if look.ready else FeedOutcome(feed.name, Fate.IDLE, "; ".join(look.remarks))
-
-
-@dataclass(frozen=True, slots=True)
-class _Look:
-    """What one listing of `current/` comes to: whether a folder is ready, and what else a person should know."""
-
-    ready: bool
-    remarks: tuple[str, ...]
+        if seen.ready:
+            return None
+        report = FeedReport(settings.feed, seen=seen)
+        if report.remarks or settings.expected_by:  # its page and the event feed tell of what waits or is overdue
+            async with self._shown:
+                await show_feed(settings, report)
+        return FeedOutcome(feed.name, Fate.IDLE, "; ".join(report.remarks))
 
 
 class _Zones:
@@ -91,7 +91,7 @@ class _Zones:
         self._at = defaultdict[str, asyncio.Semaphore](lambda: asyncio.Semaphore(_AT_ONE_ADDRESS))
         self._silences = Counter[str]()
 
-    async def look(self, settings: ImportSettings) -> _Look:
+    async def look(self, settings: ImportSettings) -> Survey:
         """List one feed's `current/`.
 
         Raises:
@@ -102,7 +102,7 @@ class _Zones:
             if self._silences[address] >= _AT_ONE_ADDRESS:
                 raise DropZoneSilent("list", place, f"{address} gave no answer to other feeds; check the network")
             try:
-                look = await awaited(_LOOK_SECONDS, self._looked, settings)
+                seen = await awaited(_LOOK_SECONDS, self._looked, settings)
             except DropZoneSilent:
                 self._silences[address] += 1
                 raise
@@ -113,18 +113,17 @@ class _Zones:
                 self._silences[address] += 1
                 raise DropZoneSilent("list", place, f"{exc}; check the network and endpoint_url") from None
             self._silences[address] = 0
-            return look
+            return seen
 
     def done(self, feed: SavedFeed) -> None:
         """Note that a feed will not be looked at any more."""
         if isinstance(feed.settings, ImportSettings):
             self._clients.done(feed.settings)
 
-    def _looked(self, settings: ImportSettings) -> _Look:
+    def _looked(self, settings: ImportSettings) -> Survey:
         zone = settings.zone
         drop_zone = S3DropZone(self._clients.client(settings), zone, call_seconds=_CALL_SECONDS)
-        seen = survey(zone, drop_zone.list(zone.current_prefix))
-        return _Look(bool(seen.ready), FeedReport(settings.feed, seen=seen).remarks)
+        return survey(zone, drop_zone.list(zone.current_prefix))
 
 
 class _Backlogs:

@@ -18,6 +18,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from deployments.automations import SHIPPED
 from deployments.cli import main
+from deployments.feed_deployments import HEARTBEAT
 from deployments.local_s3 import LocalS3
 from deployments.receiver import Receiver
 from tests.e2e.processes import ROOT, PrefectServer, eventually
@@ -259,11 +260,13 @@ def test_an_import_is_some_task_runs_and_an_idle_tick_a_few(happened: Watched) -
     assert 5 <= len(happened.tasks_of(happened.runs["import"])) <= 20
 
 
-def test_a_healthy_run_is_not_taken_for_dead() -> None:
+@pytest.mark.parametrize("file", [ROOT / "prefect.yaml", *(ROOT / "deployments").glob("prefect-*.yaml")], ids=str)
+def test_a_healthy_run_is_not_taken_for_dead(file: Path) -> None:
     trigger = AUTOMATIONS["px-import: no heartbeat"]["trigger"]
-    ours = yaml.safe_load((ROOT / "prefect.yaml").read_text(encoding="utf-8"))["deployments"]
-    for deployment in ours:
-        heartbeat = int(deployment["work_pool"]["job_variables"]["env"]["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"])
+    for deployment in yaml.safe_load(file.read_text(encoding="utf-8"))["deployments"]:
+        environment = deployment["work_pool"]["job_variables"]["env"]
+        assert HEARTBEAT.items() <= environment.items()
+        heartbeat = int(environment["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"])
         assert trigger["within"] >= 3 * heartbeat
         assert "px-import" in deployment["tags"]
     assert trigger["match_related"] == {"prefect.resource.id": "prefect.tag.px-import"}

@@ -61,6 +61,13 @@ async def _sweep(**parameters: Any) -> tuple[Any, list[Any], Any]:
         return state, [run for run in runs if run.id != run_id], tables[0] if tables else None
 
 
+async def _page(feed: str) -> str:
+    async with get_client() as client:
+        wanted = ArtifactFilter(key=ArtifactFilterKey(any_=[f"feed-{feed}"]))
+        [page] = await client.read_artifacts(artifact_filter=wanted)
+        return str(page.data)
+
+
 async def _break(feed: str) -> None:
     async with get_client() as client:
         document = await client.read_block_document_by_name(feed, "px-import-settings")
@@ -139,6 +146,7 @@ def test_the_table_has_a_line_for_each_feed_that_a_person_may_want_to_look_at(sw
     assert lines["wrong"] == ("rejected", "1 folder, 0 records; with errors: dt=20210228")
     assert lines["killed"] == ("imported", "1 folder, 2 records")
     assert lines["idle"] == ("nothing to do", "waiting: dt=20210301 (no _SUCCESS yet)")
+    assert "no \\_SUCCESS yet" in asyncio.run(_page("idle"))
 
 
 @pytest.mark.rule("S10")
