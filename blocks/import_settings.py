@@ -77,13 +77,15 @@ class AttributeCatalogue(Block, Form):
         return self
 
 
-def _without_additional(schema: dict[str, Any], model: type[Block]) -> None:
-    """Leave out of a flow's parameters what Prefect leaves out of a block's form, too.
+def _as_prefect_needs_it(schema: dict[str, Any], model: type[Block]) -> None:
+    """Leave out of a flow's parameters what Prefect leaves out of a block's form, too, and name one more secret.
 
     Its check of a new deployment takes the `$ref` to a document for a setting: forbidden there, none could be deployed.
+    A store that is a URL, as in older documents, holds a password; a chosen one has its own secrets (rule S10).
     """
     schema_extra(schema, model)
     schema.pop("additionalProperties", None)
+    schema["secret_fields"].append("store")
 
 
 class ImportSettings(FeedSettings, Block):
@@ -97,7 +99,7 @@ class ImportSettings(FeedSettings, Block):
         ```
     """
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, json_schema_extra=_without_additional)
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, json_schema_extra=_as_prefect_needs_it)
     _block_type_name = "PX Import Settings"
     _block_type_slug = "px-import-settings"
 

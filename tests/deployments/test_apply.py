@@ -57,6 +57,11 @@ def test_a_document_with_a_wrong_setting_is_one_sentence() -> None:
         read(lease_seconds=1)
 
 
+@pytest.mark.rule("S10")
+def test_a_store_that_an_older_document_holds_as_url_stays_secret() -> None:
+    assert {"store", "store.password"} <= set(ImportSettings.model_json_schema()["secret_fields"])
+
+
 def test_a_block_that_was_not_chosen_in_the_form_is_the_default() -> None:
     settings = read(authorization=None, catalogue=None)
     assert settings.authorization.aws_access_key_id is None
