@@ -5,7 +5,7 @@ import hashlib
 import hmac
 import ssl
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import wait
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,6 +18,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
+from blocks.deadline import begun
 from blocks.public_address import Line, is_allowed, literal_address, session_over
 from schemas.delivery import Callback
 from schemas.settings import Strict
@@ -165,9 +166,8 @@ class StatusEndpoint(Strict):
         if self.ca_file and not Path(self.ca_file).is_file():
             return _trouble(f"The file {self.ca_file} (ca_file of the status endpoint) is not there.")
         line = Line(map(ip_network, self.allowed_networks), self.timeout_seconds)
-        worker = ThreadPoolExecutor(1, thread_name_prefix="status-endpoint")
         try:
-            exchange = worker.submit(self._attempt, callback, now, line)
+            exchange = begun(self._attempt, callback, now, line)
             wait([exchange], self.timeout_seconds)
             line.cut()
             return exchange.result(_GRACE_SECONDS)
@@ -175,7 +175,6 @@ class StatusEndpoint(Strict):
             return self._untold(self._too_late)
         finally:
             line.cut()
-            worker.shutdown(wait=False)
 
     def _attempt(self, callback: Callback, now: datetime, line: Line) -> Answer:
         """The exchange with its troubles turned into an answer."""

@@ -791,12 +791,17 @@ def test_a_delivery_that_keeps_failing_holds_up_no_callback_of_another(feed: Fee
 
 
 @pytest.mark.rule("N2")
-def test_an_endpoint_that_answers_is_told_of_every_delivery(feed: Feed):
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [(status(400), [True, True]), (status(500), [True, False]), (status(429, Retry_After="3600"), [True, False])],
+    ids=["this one is not taken", "it is not well", "it has enough"],
+)
+def test_an_endpoint_that_takes_none_now_is_told_no_more_in_a_run(feed: Feed, answer, expected: list[bool]):
     feed.drop("20210301", users_csv_gz=GOOD)
-    with ScriptedReceiver(status(500)) as receiver:
+    with ScriptedReceiver(answer) as receiver:
         feed.configure(status_endpoint=endpoint(receiver.url))
-        assert len(run(feed).unreceived) == 2
-    assert attempts(feed) == [1, 1]
+        assert run(feed).unreceived
+    assert [tries > 0 for tries in attempts(feed)] == expected
 
 
 @pytest.mark.rule("N2")
