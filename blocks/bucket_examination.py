@@ -8,6 +8,7 @@ import secrets
 import time
 from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -33,6 +34,7 @@ IMPATIENCE = {"connect_timeout": 3, "read_timeout": 6, "retries": {"mode": "stan
 _LIST, _GET, _PUT, _DELETE = "s3:ListBucket", "s3:GetObject", "s3:PutObject", "s3:DeleteObject"
 _ANOTHER_CHECK = "another check of this feed is at work; repeat this one"
 _SHOWN_NAMES = 5
+_MOST_LISTED = 50_000
 
 
 class BucketExamination:
@@ -97,10 +99,14 @@ class BucketExamination:
     def list(self) -> Iterator[Remark]:
         """Whether the bucket may be listed, and whether the feed's folders are there."""
         door = self._door()
-        found = list(door.list(self._zone.current_prefix))
-        self._survey = survey(self._zone, found)
+        found = list(islice(door.list(self._zone.current_prefix), _MOST_LISTED + 1))
         self._existing = next((stored for stored in found if stored.size_bytes), None)
         where = self._zone.url(self._zone.current_prefix)
+        if len(found) > _MOST_LISTED:
+            problem = f"{where} holds more than {_MOST_LISTED:,} objects: each tick lists them all"
+            yield State.WARNING, f"{problem}; take away what is no delivery"
+            return
+        self._survey = survey(self._zone, found)
         if found:
             yield State.OK, f"{where} holds {len(found)} object{'s' * (len(found) != 1)}"
             return

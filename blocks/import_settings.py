@@ -22,6 +22,7 @@ from pydantic import (
 from blocks.authorization import refuse_contradictions, refuse_misspelt
 from blocks.feed_settings import BLOCK_REFERENCE, FeedSettings, SettingsFile, read_settings_file, settings_error
 from blocks.forms import NOT_CHOSEN, Form, refuse_not_chosen, refuse_stars
+from blocks.prefect_api import asking_prefect
 from blocks.store_blocks import PostgresDatabase, SqliteFile, chosen_store
 from schemas.catalogue import Catalogue, Entity, catalogue_of
 from schemas.errors import SettingsError
@@ -235,10 +236,15 @@ def _catalogue(file: SettingsFile, folder: Path) -> AttributeCatalogue:
 
 
 def _load(kind: type[_B], name: str) -> _B:
-    """A block document of Prefect."""
+    """A block document of Prefect.
+
+    Raises:
+        SettingsError: there is no such document, it is wrong, or the server cannot be asked.
+    """
     source = f"{kind.get_block_type_slug()}/{name}"
     try:
-        block = cast("Any", kind).load(name, _sync=True)  # also where a flow's event loop runs
+        with asking_prefect():
+            block = cast("Any", kind).load(name, _sync=True)  # also where a flow's event loop runs
     except ValueError:
         raise SettingsError("", "there is no such block document; save it first", source=source) from None
     except RuntimeError as exc:

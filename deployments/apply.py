@@ -5,8 +5,8 @@ from pathlib import Path
 from prefect.blocks.core import Block
 
 from blocks.import_settings import ImportSettings
+from blocks.prefect_api import asking_prefect
 from deployments.feed_deployments import deploy_feeds, strays
-from deployments.prefect_api import asking_prefect
 from schemas.date_format import DateFormat
 from schemas.errors import SettingsError
 

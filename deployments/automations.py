@@ -8,7 +8,7 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.events.schemas.automations import AutomationCore
 from pydantic import ValidationError
 
-from deployments.prefect_api import asking_prefect
+from blocks.prefect_api import asking_prefect
 from schemas.errors import SettingsError
 
 SHIPPED = Path(__file__).with_name("automations.yaml")

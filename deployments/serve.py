@@ -15,8 +15,8 @@ from prefect.settings import PREFECT_API_URL
 from prefect.types.entrypoint import EntrypointType
 
 from blocks.import_settings import ImportSettings
+from blocks.prefect_api import asking_prefect
 from deployments.feed_deployments import HEARTBEAT, every_quarter_hour
-from deployments.prefect_api import asking_prefect
 from flows.import_feed import import_feed, import_feed_file
 from schemas.errors import SettingsError
 

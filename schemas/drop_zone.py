@@ -23,6 +23,8 @@ _STATUS_FILES = (STATUS_TEXT, STATUS_JSON, ERRORS_CSV)
 _FOLDER = re.compile(r"dt=([0-9]{8})")
 #: A folder with more is left alone: a delivery is some files, and a listing must not fill the memory.
 MOST_OBJECTS = 10_000
+#: Names that are kept of what is no folder; the rest is counted.
+MOST_STRANGERS = 20
 #: Most bytes of a waiting key: S3 takes 1,024, and `processed/YYYYMMDD.999/` is 3 longer than `current/dt=YYYYMMDD/`.
 LONGEST_KEY = 1_021
 _SHOWN_OF_A_KEY = 300
@@ -186,12 +188,14 @@ class Survey:
     Attributes:
         ready: folders to import, oldest date first (rule D4).
         waiting: folders that are not ready, with `why_not_ready` (rule D5).
-        strangers: names directly under `current/` that are no `dt=` folder of a real date (rule D2).
+        strangers: names directly under `current/` that are no `dt=` folder of a real date (rule D2), the first of them.
+        more_strangers: how many others there are.
     """
 
     ready: tuple[Folder, ...]
     waiting: tuple[Folder, ...]
     strangers: tuple[str, ...]
+    more_strangers: int = 0
 
 
 def kind_of(name: str, size_bytes: int) -> ObjectKind:
@@ -222,7 +226,7 @@ def archived_names(names: Iterable[str]) -> dict[str, str]:
 def survey(zone: DropZone, objects: Iterable[StoredObject]) -> Survey:
     """Group a flat listing of `current/` by folder (rules D1 to D5)."""
     found: dict[str, list[StoredObject]] = {}
-    strangers: set[str] = set()
+    strangers, others, last = set[str](), 0, ""
     for stored in objects:
         name, slash, _ = stored.key.removeprefix(zone.current_prefix).partition("/")
         day = _day(name) if slash else None
@@ -230,8 +234,12 @@ def survey(zone: DropZone, objects: Iterable[StoredObject]) -> Survey:
             kept = found.setdefault(day, [])
             if len(kept) <= MOST_OBJECTS:
                 kept.append(stored)
-        elif name or slash:
-            strangers.add(name + slash)
+        elif (name or slash) and name + slash != last:  # a listing has all that begins alike in a row
+            last = name + slash
+            if len(strangers) < MOST_STRANGERS:
+                strangers.add(last)
+            else:
+                others += last not in strangers
     folders = [
         Folder(day, zone.folder_prefix(day), tuple(sorted(found[day], key=lambda o: o.key.encode())))
         for day in sorted(found)
@@ -240,6 +248,7 @@ def survey(zone: DropZone, objects: Iterable[StoredObject]) -> Survey:
         ready=tuple(folder for folder in folders if not folder.why_not_ready),
         waiting=tuple(folder for folder in folders if _shows(folder) and folder.why_not_ready),
         strangers=tuple(sorted(strangers)),
+        more_strangers=others,
     )
 
 

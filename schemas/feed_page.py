@@ -75,7 +75,7 @@ class FeedPage:
         if len(rows) > _SHOWN_FOLDERS:
             yield f"\nand {counted(len(rows) - _SHOWN_FOLDERS, 'more folder')}"
         if self.seen.strangers:
-            yield f"\nLeft alone in current/: {plain(some_names(self.seen.strangers))}"
+            yield f"\nLeft alone in current/: {plain(some_names(self.seen.strangers, self.seen.more_strangers))}"
         if not rows and not self.seen.strangers:
             yield "Nothing."
 

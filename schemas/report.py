@@ -1,6 +1,6 @@
 """What one tick of a feed came to: for the run's state and the terminal (rule R5)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from schemas.delivery import Delivery
@@ -108,7 +108,7 @@ class FeedReport:
         for day in self.known:
             yield f"left alone: dt={day} ({IMPORTED_BEFORE})"
         if strangers:
-            yield f"left alone in current/: {some_names(strangers)}"
+            yield f"left alone in current/: {some_names(strangers, self.seen.more_strangers)}"
 
 
 def counted(number: int, what: str) -> str:
@@ -116,7 +116,7 @@ def counted(number: int, what: str) -> str:
     return f"{number:,} {what}{'s' * (number != 1)}"
 
 
-def some_names(names: tuple[str, ...]) -> str:
-    """The first names, and how many more there are."""
-    more = f" and {len(names) - _MOST_SHOWN} more" if len(names) > _MOST_SHOWN else ""
-    return ", ".join(shown(name) for name in names[:_MOST_SHOWN]) + more
+def some_names(names: Sequence[str], others: int = 0, most: int = _MOST_SHOWN) -> str:
+    """The first names, and how many more there are, those of which only the number is known among them."""
+    others += max(0, len(names) - most)
+    return ", ".join(shown(name) for name in names[:most]) + (f" and {others} more" if others else "")
