@@ -46,13 +46,13 @@ class Gate(AnsweringServer):
 
     def wait_for(self, feed: str) -> None:
         """Until a run of the feed stands there."""
-        assert self._reached[feed].wait(90), f"no run of {feed} has come"
+        assert self._reached[feed].wait(240), f"no run of {feed} has come"
 
     def _pass(self, request: Request) -> Answer:
         feed = request.path.split("/")[3] if request.path.count("/") > 3 else ""
         if feed in self._free and request.method == "GET" and request.path.endswith("users.csv.gz"):
             self._reached[feed].set()
-            self._free[feed].wait(120)
+            self._free[feed].wait(300)
         return forwarded(request, self._s3.endpoint_url)
 
 
@@ -124,7 +124,7 @@ class Plant:
 
     def ended(self, run: str) -> str:
         """The name of its last state, as soon as it has that."""
-        eventually(lambda: self.state(run)[0] in {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}, 90)
+        eventually(lambda: self.state(run)[0] in {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}, 240)
         return self.state(run)[1]
 
     def runs_in(self, state_type: str) -> list[str]:

@@ -98,8 +98,9 @@ class Production(PrefectServer):
         environment = dict(value.partition("=")[::2] for name, value in given if name == "Environment")
         environment = {name: self._here(value) for name, value in environment.items()} | dict(environment_file)
         [command] = [value for name, value in given if name == "ExecStart"]
-        if temporary := environment.get("TMPDIR"):
-            Path(temporary).mkdir(parents=True, exist_ok=True)
+        states = [self._here(f"/var/lib/{value}") for name, value in given if name == "StateDirectory"]
+        for place in (*states, self._here("/var/tmp")):
+            Path(place).mkdir(parents=True, exist_ok=True)
         return self._kept(unit, shlex.split(self._here(command)), {"PATH": os.environ["PATH"], **environment})
 
     def _kept(self, name: str, command: list[str], environment: Mapping[str, str]) -> Service:

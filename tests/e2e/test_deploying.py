@@ -11,7 +11,7 @@ from tests.e2e.conftest import Plant
 from tests.e2e.prefect_files import EVERY, PrefectFile
 from tests.e2e.processes import eventually
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]  # on a busy machine
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]  # on a busy machine
 
 QUARTER_HOUR_SECONDS, HALF_HOUR_SECONDS = 900, 1800
 
