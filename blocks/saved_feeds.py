@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from blocks.import_settings import ImportSettings
 from schemas.drop_zone import DropZone
 from schemas.errors import SettingsError
+from schemas.shards import WHOLE, Shard
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
@@ -41,12 +42,13 @@ class SavedFeed:
         return self.settings
 
 
-def saved_feeds(names: Sequence[str] = (), prefix: str = "") -> Iterator[SavedFeed]:
+def saved_feeds(names: Sequence[str] = (), prefix: str = "", shard: Shard = WHOLE) -> Iterator[SavedFeed]:
     """The feeds that are saved, in the order of their names; a wrong document spoils no other (rule R3).
 
     Args:
         names: only these; one that is missing is named in its place. Empty: all.
         prefix: only those whose names begin so.
+        shard: only those whose subscriptions belong to it; what the others say is not even looked at.
     """
     from prefect.client.orchestration import get_client
 
@@ -54,12 +56,13 @@ def saved_feeds(names: Sequence[str] = (), prefix: str = "") -> Iterator[SavedFe
     with get_client(sync_client=True) as client:
         for name, content in _documents(client, names, prefix):
             found.add(name)
-            yield SavedFeed(name, subscription_of(name, content), _settings(name, content))
+            if shard.has(subscription := subscription_of(name, content)):
+                yield SavedFeed(name, subscription, _settings(name, content))
     for name in sorted(set(names) - found):
-        if name.startswith(prefix):
+        if name.startswith(prefix) and shard.has(f"feed {name}"):
             source = f"{ImportSettings.get_block_type_slug()}/{name}"
             missing = SettingsError("", "there is no such block document; save it first", source=source)
-            yield SavedFeed(name, name, missing)
+            yield SavedFeed(name, f"feed {name}", missing)
 
 
 def subscription_of(name: str, content: Mapping[str, Any]) -> str:

@@ -42,3 +42,7 @@ class Shard:
     def __str__(self) -> str:
         """As it was written."""
         return f"{self.number}/{self.of}"
+
+
+#: All feeds.
+WHOLE = Shard(1, 1)

@@ -37,7 +37,7 @@ _STORE_SECONDS = 150.0
 @verb("read saved feeds", "{shard}")
 def read_saved_feeds(names: Sequence[str], prefix: str, shard: Shard) -> list[SavedFeed]:
     """The feeds of a shard as Prefect has them; all feeds of a subscription are in the same shard."""
-    return [feed for feed in saved_feeds(names, prefix) if shard.has(feed.subscription)]
+    return list(saved_feeds(names, prefix, shard))
 
 
 class Search:

@@ -154,20 +154,20 @@ def median(figures: list[dict[str, float]]) -> dict[str, float]:
     return {name: statistics.median(each[name] for each in figures) for name in figures[0]}
 
 
-def measure(runs: int, most: int) -> list[str]:
+def measure(runs: int, most: int = 1000) -> list[str]:
     """The lines of the page."""
-    sizes = [most // 100, most // 10, most]
+    tenth = most // 10
     cases: list[tuple[str, str, int, int]] = [("none-", "no feed", 0, 1)]
     with bench(most) as prepared:
-        for size in sizes:
-            prepared.save(f"pg{size}-", size, "PostgreSQL")
-            cases.append((f"pg{size}-", f"{size:,} feeds, PostgreSQL", size, 1))
-        prepared.save("lite-", most, "SQLite")
-        prepared.save("own-", most, "PostgreSQL", own_keys=True)
+        prepared.save("pg-", most, "PostgreSQL")
+        for size, prefix in ((most // 100, "pg-0000"), (tenth, "pg-000"), (most, "pg-")):
+            cases.append((prefix, f"{size:,} feeds, PostgreSQL", size, 1))
+        prepared.save("lite-", tenth, "SQLite")
+        prepared.save("own-", tenth, "PostgreSQL", own_keys=True)
         cases += [
-            (f"pg{most}-", f"{most:,} feeds, PostgreSQL, two workers", most, 2),
-            ("lite-", f"{most:,} feeds, SQLite", most, 1),
-            ("own-", f"{most:,} feeds, PostgreSQL, a key each", most, 1),
+            ("pg-", f"{most:,} feeds, PostgreSQL, two workers", most, 2),
+            ("lite-", f"{tenth:,} feeds, SQLite", tenth, 1),
+            ("own-", f"{tenth:,} feeds, PostgreSQL, a key each", tenth, 1),
         ]
         prepared.sweep("none-", 0)
         figures: dict[str, list[dict[str, float]]] = {case[1]: [] for case in cases}
@@ -213,7 +213,6 @@ def write(lines: list[str]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--most", type=int, default=1000, help="feeds in the largest sweep")
     parser.add_argument("--keep", action="store_true", help="only print the table")
     parser.add_argument("--sweep", metavar="PREFIX", help=argparse.SUPPRESS)
     parser.add_argument("--shard", default="1/1", help=argparse.SUPPRESS)
@@ -221,7 +220,7 @@ def main() -> None:
     if options.sweep:
         sweep(options.sweep, options.shard)
         return
-    lines = measure(options.runs, options.most)
+    lines = measure(options.runs)
     print("\n".join(lines))
     if not options.keep:
         write(lines)

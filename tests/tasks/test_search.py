@@ -61,12 +61,15 @@ def test_an_answer_in_between_shows_that_the_address_is_well(tmp_path: Path) -> 
     def respond(request: Request) -> Answer:
         return Answer(reset=True) if "hanging" in request.path else Answer(body=EMPTY)
 
+    async def one_by_one(feeds: list[SavedFeed]) -> list[Fate]:
+        search = Search(feeds)
+        return [outcome.fate for feed in feeds if (outcome := await search.idle(feed))]
+
     with AnsweringServer(respond) as server:
-        feeds = [saved(f"{'hanging' if n % 2 else 'well'}-{n:02}", server.url, tmp_path) for n in range(20)]
-        found = searched(feeds)
-    assert {name for name, outcome in found.items() if outcome and outcome.fate is Fate.IDLE} == {
-        feed.name for feed in feeds if feed.name.startswith("well")
-    }
+        names = ["hanging"] * 7 + ["well"] + ["hanging"] * 7 + ["well"]
+        feeds = [saved(f"{name}-{n}", server.url, tmp_path) for n, name in enumerate(names)]
+        found = asyncio.run(one_by_one(feeds))
+    assert found == [Fate.TROUBLE if name == "hanging" else Fate.IDLE for name in names]
 
 
 def test_feeds_with_the_same_credentials_share_a_client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
