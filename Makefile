@@ -60,8 +60,8 @@ fuzz: install  ## Mutated files against slow readers, for ten minutes
 	$(BIN)/python -m tests.fuzz.fuzz
 
 .PHONY: chaos
-chaos: install  ## Every fault at every call on SQLite and PostgreSQL, into docs/promises.md; takes hours
-	$(BIN)/python -m tests.chaos.full
+chaos: install  ## Every fault at every call on SQLite and PostgreSQL, into docs/promises.md; CHAOS=--resume goes on
+	$(BIN)/python -m tests.chaos.full $(CHAOS)
 
 .PHONY: bench-worst
 bench-worst: install  ## What hostile and broken files cost against a clean one

@@ -61,7 +61,7 @@ class Matrix:
                 if result.broken:
                     raise NotPlayable(scenario.name, result.broken)
                 yield result
-                cases = [Case(scenario, fault, number) for fault, number in self._strikes(result.calls)]
+                cases = [Case(scenario, fault, number) for fault, number in self._strikes(scenario, result.calls)]
                 new = [case for case in cases if _name(case) not in known]
                 for future in as_completed([submit(case) for case in new]):
                     yield future.result()
@@ -83,10 +83,12 @@ class Matrix:
             if not all(result.call for result in results):
                 return
 
-    def _strikes(self, calls: Sequence[Call]) -> Iterator[tuple[Fault, int]]:
+    def _strikes(self, scenario: Scenario, calls: Sequence[Call]) -> Iterator[tuple[Fault, int]]:
         """Which fault strikes at which call."""
         for offset, fault in enumerate(self.faults):
-            fitting = sum(call.door in fault.doors for call in calls)
+            if fault.repeated and not scenario.earlier:
+                continue
+            fitting = sum(fault.meets(call) for call in calls)
             first = 1 + offset % min(self.every, max(fitting, 1))  # at least one of each, however few it meets
             yield from ((fault, number) for number in range(first, fitting + 1, self.every))
 

@@ -99,10 +99,12 @@ def _archived_somewhere(stage: Stage, scenario: Scenario) -> bool:
 
 
 def _met(stage: Stage, feed: str, endings: Sequence[Ending]) -> Ending | None:
-    """Which of the endings bucket and archive show; None for none of them."""
+    """Which ending bucket and archive show, of several alike the one that status.txt tells of; None for none."""
     current, folders = stage.current(feed), stage.archive(feed)
     shown = [{name: body for name, body in folder.items() if name not in _OURS} for folder in folders]
-    return next((each for each in endings if _is_there(each, shown, current)), None)
+    alike = [each for each in endings if _is_there(each, shown, current)]
+    told = [folder.get(STATUS_TEXT) for folder in folders]
+    return next((each for each in alike if [*map(status_text, each.imported)] == told), next(iter(alike), None))
 
 
 def _in_the_end(stage: Stage, feed: str, ending: Ending | None) -> Iterator[str]:
@@ -120,11 +122,12 @@ def _in_the_end(stage: Stage, feed: str, ending: Ending | None) -> Iterator[str]
 
 
 def _is_there(ending: Ending, archived: Sequence[Mapping[str, bytes]], current: Mapping[str, bytes]) -> bool:
-    return _contents(ending.waiting) == current and [_contents(files) for files in ending.imported] == archived
+    waiting = _contents(ending.waiting) | ({MARKER: b""} if ending.marked else {})
+    return waiting == current and [_contents(files) for files in ending.imported] == archived
 
 
 def _contents(files: Files) -> dict[str, bytes]:
-    return {name: file.body for name, file in files.items() if not file.removed}
+    return {name: file.body for name, file in files.items() if not file.removed | file.lost}
 
 
 def _status_files(files: Files, folder: Mapping[str, bytes]) -> Iterator[str]:

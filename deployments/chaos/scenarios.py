@@ -4,7 +4,7 @@ import csv
 import gzip
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from schemas.catalogue import Entity
@@ -42,11 +42,13 @@ class InputFile:
         text: its content.
         blemish: why nothing of it is loaded; None where it can be.
         removed: whether it was gone before it was read.
+        lost: whether it was removed from the archive.
     """
 
     text: str
     blemish: Blemish | None = None
     removed: bool = False
+    lost: bool = False
 
     @property
     def body(self) -> bytes:
@@ -82,10 +84,17 @@ _NONE: Files = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """One state that may be there in the end: what was imported, oldest first, and what still lies in `current/`."""
+    """One state that may be there in the end.
+
+    Attributes:
+        imported: deliveries, oldest first.
+        waiting: files that still lie in `current/`.
+        marked: whether the marker does.
+    """
 
     imported: tuple[Files, ...]
     waiting: Files = field(default_factory=dict)
+    marked: bool = False
 
     @property
     def records(self) -> dict[str, Record]:
@@ -122,6 +131,11 @@ class Scenario:
     def feeds(self) -> tuple[str, ...]:
         """In the order of their ticks."""
         return tuple(self.pending)
+
+    @property
+    def last(self) -> str:
+        """Name of the last of the pending files of users."""
+        return max(self.pending[USERS])
 
     @property
     def replaced(self) -> Files:
@@ -162,11 +176,43 @@ class Scenario:
         return {**self.peaceful(), USERS: [self.ending(USERS, self.replaced), self.ending(USERS, pending=taken)]}
 
     def marker_caught(self) -> Endings:
-        """If that happens between the last look at the marker and its deletion: the new file stays, without its marker.
+        """If the new marker goes with the old one: the new file stays, and waits for a marker.
 
-        S3 tells two empty objects apart by their time only, and deletes under no condition on that.
+        S3 tells two empty objects apart by their time in seconds only, and deletes under no condition on that.
         """
         return {**self.peaceful(), USERS: [self.ending(USERS, waiting=self.replaced)]}
+
+    def file_removed(self) -> Endings:
+        """If the last file is removed: it counts if it was read before; else it is missing, or was never there."""
+        others = {name: file for name, file in self.pending[USERS].items() if name != self.last}
+        if not others:
+            return self._or_never(marked=True)
+        taken = [others, {**others, self.last: _missing(self.last, self.pending[USERS][self.last])}]
+        return {**self.peaceful(), USERS: [self.ending(USERS), *(self.ending(USERS, pending=each) for each in taken)]}
+
+    def folder_removed(self) -> Endings:
+        """If all is removed: what was read before counts, the rest is missing; with nothing read it was never there."""
+        files = sorted(self.pending[USERS].items())
+        taken = [
+            {name: _missing(name, file) if position >= read else file for position, (name, file) in enumerate(files)}
+            for read in range(1, len(files))
+        ]
+        never = self._or_never(marked=False)
+        return {**never, USERS: [*never[USERS], *(self.ending(USERS, pending=each) for each in taken)]}
+
+    def archive_robbed(self) -> Endings:
+        """If a file of the earlier delivery is removed from the archive: it is lost, and nothing else."""
+        robbed = tuple({name: replace(file, lost=True) for name, file in each.items()} for each in self.earlier[USERS])
+        return {**self.peaceful(), USERS: [self.ending(USERS), Ending((*robbed, self.pending[USERS]))]}
+
+    def _or_never(self, *, marked: bool) -> Endings:
+        never = Ending(self.earlier.get(USERS, ()), marked=marked)
+        return {**self.peaceful(), USERS: [self.ending(USERS), never]}
+
+
+def _missing(name: str, file: InputFile) -> InputFile:
+    sentence = f"Missing file: '{name}' was removed before it was imported"
+    return replace(file, blemish=Blemish(0, 0, "", "missing-file", sentence), removed=True)
 
 
 _FIRST = InputFile("id,email,score\nu1,ann@example.com,1\nu2,bob@example.com,2\nu3,eve@example.com,3\n")

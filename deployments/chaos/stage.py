@@ -2,12 +2,15 @@
 
 import re
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from botocore.exceptions import ClientError
 
 from blocks.aws_session import s3_client
 from blocks.database import Store
@@ -183,6 +186,30 @@ class Stage:
             key = f"{self.zone(feed).current_prefix}dt={DAY}/{name}"
             self.client.put_object(Bucket=self.zone(feed).bucket, Key=key, Body=body)
 
+    def remove(self, feed: str, names: Iterable[str]) -> None:
+        """Take objects back out of `current/`, as a customer may."""
+        for name in names:
+            key = f"{self.zone(feed).current_prefix}dt={DAY}/{name}"
+            self.client.delete_object(Bucket=self.zone(feed).bucket, Key=key)
+
+    def rob(self, feed: str, files: Files) -> None:
+        """Remove an earlier delivery's files from the latest folder of the archive, if they still lie there."""
+        prefix = f"{self.zone(feed).processed_prefix}{DAY}/"
+        there = self._below(prefix, feed)
+        for name, file in files.items():
+            if there.get(name) == file.body:
+                self.client.delete_object(Bucket=self.zone(feed).bucket, Key=f"{prefix}{name}")
+
+    def marker_time(self, feed: str) -> datetime | None:
+        """When the marker was put, None where there is none; in whole seconds, as S3 has it for everybody."""
+        key = f"{self.zone(feed).current_prefix}dt={DAY}/{MARKER}"
+        try:
+            return self.client.head_object(Bucket=self.zone(feed).bucket, Key=key)["LastModified"].replace(
+                microsecond=0
+            )
+        except ClientError:
+            return None
+
     def current(self, feed: str) -> dict[str, bytes]:
         """What lies in the folder of `current/`, by name."""
         return self._below(f"{self.zone(feed).current_prefix}dt={DAY}/", feed)
@@ -214,6 +241,11 @@ class Stage:
         """Id and product of every record, a pair for each product."""
         entity = ENTITIES[feed].value
         return sorted(self._rows(f"{entity}_products", (f"{entity}_id", "product_key")))
+
+    def steps(self, feed: str) -> int:
+        """How many steps the ledger tells of a feed's deliveries."""
+        mine = {identifier for identifier, whose in self._rows("import_deliveries", ("id", "feed")) if whose == feed}
+        return sum(identifier in mine for (identifier,) in self._rows("import_steps", ("delivery_id",)))
 
     def _rows(self, table: str, names: Sequence[str]) -> list[tuple[Any, ...]]:
         if self.ground.database == "sqlite" and not self.database_file.exists():
