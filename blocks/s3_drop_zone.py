@@ -19,7 +19,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from blocks.aws_session import Attempt, answer_of, fault_of
 from blocks.s3_content import TRIES, made_anew, pause, read_whole
-from blocks.s3_patience import CALL_SECONDS, patient
+from blocks.s3_patience import patient
 from schemas.drop_zone import DropZone, StoredObject
 from schemas.errors import DropZoneBusy, DropZoneSilent, ObjectChanged, PlaceTaken, SettingsError
 
@@ -52,7 +52,7 @@ class S3DropZone:
         *,
         sse: str = "",
         kms_key_id: str = "",
-        call_seconds: float = CALL_SECONDS,
+        call_seconds: float | None = None,
     ) -> None:
         """Keep the parts; nothing is asked yet.
 
@@ -61,7 +61,7 @@ class S3DropZone:
             zone: the feed's bucket and root.
             sse: mode of server-side encryption for every write, `AES256` or `aws:kms`; empty leaves it to the bucket.
             kms_key_id: key for `aws:kms`; empty means the account's default key.
-            call_seconds: how long one request may take, all its tries together.
+            call_seconds: how long one request may take, all its tries together; None for the usual time.
         """
         self.zone = zone
         self._client = patient(client, call_seconds)

@@ -57,6 +57,7 @@ NOT_RUN = {
     "systemctl": "it sets up a machine; tests/deployments has systemd judge the units",
     "mkdir -p feeds": "it only makes the folder of the next command",
     "for each in": "tests/flows plays it with the functions behind the commands",
+    ".venv/bin/px-import serve": "it stays until it is stopped; tests/e2e does it",
     "px-import chaos": "it takes hours; tests/chaos plays parts of it",
 }
 #: A command of ours, as far as a shell hands it over.
