@@ -19,6 +19,7 @@ from pydantic import (
 
 from blocks.authorization import refuse_contradictions, refuse_misspelt
 from blocks.feed_settings import BLOCK_REFERENCE, FeedSettings, SettingsFile, read_settings_file, settings_error
+from blocks.kept_schema import kept
 from schemas.catalogue import Catalogue, Entity, catalogue_of
 from schemas.errors import SettingsError
 
@@ -140,6 +141,7 @@ class ImportSettings(FeedSettings, Block):
         return shown
 
     @classmethod
+    @kept
     def model_json_schema(cls, *args: Any, **options: Any) -> dict[str, Any]:  # noqa: ANN401
         """The form in Prefect: in its order, and each part titled as the field, not as its class."""
         schema = super().model_json_schema(*args, **options)
