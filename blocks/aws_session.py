@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from botocore import exceptions as aws
 
-from schemas.errors import AccessRefused, DropZoneBusy, ImporterError, NotThere, SettingsError
+from schemas.errors import AccessRefused, DropZoneBusy, DropZoneSilent, ImporterError, NotThere, SettingsError
 
 if TYPE_CHECKING:
     import boto3
@@ -256,7 +256,8 @@ def fault_of(error: aws.ClientError | aws.BotoCoreError, attempt: Attempt) -> Im
     host = urlsplit(str(error.kwargs.get("endpoint_url") or ""))
     named = f"{host.scheme}://{host.netloc.rpartition('@')[2]}" if host.netloc else "S3"
     reason = f"{named} did not answer as it should ({type(error).__name__}); check the network and endpoint_url"
-    return DropZoneBusy(attempt.action, attempt.place, reason, silent=isinstance(error, aws.HTTPClientError))
+    kind = DropZoneSilent if isinstance(error, aws.HTTPClientError) else DropZoneBusy
+    return kind(attempt.action, attempt.place, reason)
 
 
 def _fault_of_answer(error: aws.ClientError, attempt: Attempt) -> ImporterError:

@@ -21,7 +21,7 @@ from blocks.aws_session import Attempt, answer_of, fault_of
 from blocks.s3_content import TRIES, made_anew, pause, read_whole
 from blocks.s3_patience import CALL_SECONDS, patient
 from schemas.drop_zone import DropZone, StoredObject
-from schemas.errors import DropZoneBusy, ObjectChanged, PlaceTaken, SettingsError
+from schemas.errors import DropZoneBusy, DropZoneSilent, ObjectChanged, PlaceTaken, SettingsError
 
 if TYPE_CHECKING:
     from botocore.response import StreamingBody
@@ -337,7 +337,7 @@ class S3DropZone:
             raise SettingsError("endpoint_url", problem) from None
         except TimeoutError as error:
             reason = f"{error}; check the network and endpoint_url"
-            raise DropZoneBusy(action, self.zone.url(key), reason, silent=True) from None
+            raise DropZoneSilent(action, self.zone.url(key), reason) from None
 
 
 def _stored(key: str, etag: str, size_bytes: int, modified_at: datetime) -> StoredObject:

@@ -17,7 +17,7 @@ from blocks.saved_feeds import SavedFeed, saved_feeds
 from blocks.shared_clients import SharedClients, address_of
 from blocks.stores import open_store
 from schemas.drop_zone import survey
-from schemas.errors import DropZoneBusy, ImporterError, StoreBusy
+from schemas.errors import DropZoneSilent, ImporterError, StoreBusy
 from schemas.report import TAKEN, FeedReport
 from schemas.shards import Shard
 from schemas.sweep_report import Fate, FeedOutcome
@@ -100,19 +100,20 @@ class _Zones:
         address, place = address_of(settings), settings.zone.url(settings.zone.current_prefix)
         async with self._at[address], self._places:
             if self._silences[address] >= _AT_ONE_ADDRESS:
-                reason = f"{address} gave no answer to other feeds; check the network"
-                raise DropZoneBusy("list", place, reason, silent=True)
-            silent = False
+                raise DropZoneSilent("list", place, f"{address} gave no answer to other feeds; check the network")
             try:
-                return await awaited(_LOOK_SECONDS, self._looked, settings)
-            except DropZoneBusy as exc:
-                silent = exc.silent
+                look = await awaited(_LOOK_SECONDS, self._looked, settings)
+            except DropZoneSilent:
+                self._silences[address] += 1
+                raise
+            except ImporterError:
+                self._silences[address] = 0
                 raise
             except TimeoutError as exc:
-                silent = True
-                raise DropZoneBusy("list", place, f"{exc}; check the network and endpoint_url", silent=True) from None
-            finally:
-                self._silences[address] = self._silences[address] + 1 if silent else 0
+                self._silences[address] += 1
+                raise DropZoneSilent("list", place, f"{exc}; check the network and endpoint_url") from None
+            self._silences[address] = 0
+            return look
 
     def done(self, feed: SavedFeed) -> None:
         """Note that a feed will not be looked at any more."""
