@@ -22,6 +22,7 @@ from pydantic import (
 from blocks.authorization import refuse_contradictions, refuse_misspelt
 from blocks.feed_settings import BLOCK_REFERENCE, FeedSettings, SettingsFile, read_settings_file, settings_error
 from blocks.forms import NOT_CHOSEN, Form, refuse_not_chosen, refuse_stars
+from blocks.kept_schema import kept
 from blocks.prefect_api import asking_prefect
 from blocks.store_blocks import PostgresDatabase, SqliteFile, chosen_store
 from schemas.catalogue import Catalogue, Entity, catalogue_of
@@ -158,6 +159,7 @@ class ImportSettings(FeedSettings, Block):
         return shown
 
     @classmethod
+    @kept
     def model_json_schema(cls, *args: Any, **options: Any) -> dict[str, Any]:  # noqa: ANN401
         """The form in Prefect: in its order, and each part titled as the field, not as its class."""
         schema = super().model_json_schema(*args, **options)

@@ -182,7 +182,7 @@ def _table(cases: list[tuple[str, str, int, int]], figures: dict[str, dict[str, 
     base, ten = figures["no feed"], figures[cases[2][1]]
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("prefect", "boto3", "psycopg"))
     lines = [
-        f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, {versions}; medians of "
+        f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, {versions};\nmedians of "
         f"{runs} runs. *Ratio* is the cost a feed against {cases[2][2]:,} feeds on PostgreSQL.",
         "",
         "| sweep | CPU s | CPU ms a feed | ratio | Prefect's server, CPU ms a feed | MiB |",

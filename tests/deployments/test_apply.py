@@ -34,6 +34,14 @@ def test_the_form_begins_with_what_everybody_fills_in() -> None:
     assert names[:5] == ["feed", "entity", "bucket", "base_folder", "authorization"]
 
 
+def test_the_schema_is_made_once_and_each_who_asks_has_a_copy(monkeypatch: pytest.MonkeyPatch) -> None:
+    schema = ImportSettings.model_json_schema()
+    ImportSettings.model_json_schema()["properties"].clear()
+    monkeypatch.setattr("prefect.blocks.core.Block.model_json_schema", None)  # so that making it anew would fail
+    assert ImportSettings.model_json_schema() == schema
+    assert schema["properties"]
+
+
 def test_the_parts_of_the_form_are_titled_for_people() -> None:
     schema = ImportSettings.model_json_schema()
     parts = [part for part in schema["definitions"].values() if part.get("title") in {"Limits", "Status endpoint"}]

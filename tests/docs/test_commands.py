@@ -58,6 +58,8 @@ NOT_RUN = {
     "mkdir -p feeds": "it only makes the folder of the next command",
     "for each in": "tests/flows plays it with the functions behind the commands",
     ".venv/bin/px-import serve": "it stays until it is stopped; tests/e2e does it",
+    "px-import apply feeds/": "tests/flows does it with a folder",
+    "px-import apply --automations --notify": "tests/e2e does it with a block of its own",
     "px-import chaos": "it takes hours; tests/chaos plays parts of it",
 }
 #: A command of ours, as far as a shell hands it over.

@@ -133,7 +133,7 @@ def trouble(feed: Feed, meaning: type[ImporterError], *words: str) -> str:
     with pytest.raises(ImporterError) as raised:
         run(feed)
     sentence = str(raised.value)
-    assert type(raised.value) is meaning, sentence
+    assert isinstance(raised.value, meaning), sentence
     assert not [word for word in words if word not in sentence], sentence
     assert "\n" not in sentence
     assert on_the_page(sentence), sentence
