@@ -72,6 +72,7 @@ class Bench:
                 "authorization": {"aws_access_key_id": key, "aws_secret_access_key": secret},
                 "destination": {"product": "AP-XXXXXXXXXX"},
                 "store": self._stores[store],
+                "catalogue": {"entries": []},
             }
             body = {"name": name, "data": data, "block_schema_id": newest["id"], "block_type_id": schema["id"]}
             eventually(lambda body=body: self._saved(body))

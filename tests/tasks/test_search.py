@@ -22,7 +22,7 @@ EMPTY = b"<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"
 def saved(name: str, endpoint_url: str, folder: Path, **changes: Any) -> SavedFeed:
     settings = ImportSettings.model_validate({
         "feed": name, "bucket": "b", "base_folder": name, "region": "us-east-1", "endpoint_url": endpoint_url,
-        "authorization": KEYS, "destination": {"product": "AP-XXXXXXXXXX"}, "store": f"sqlite:///{folder}/px.db",
+        "authorization": KEYS, "destination": {"product": "AP-XXXXXXXXXX"}, "catalogue": {"entries": []}, "store": f"sqlite:///{folder}/px.db",
     } | changes)  # fmt: skip
     return SavedFeed(name, name, settings)
 
