@@ -7,6 +7,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -106,7 +107,11 @@ def _from_file(path: Path) -> Patient:
 
 def _from_document(name: str) -> Patient:
     """The feed of a block document."""
-    return Patient(f"{ImportSettings.get_block_type_slug()}/{name}", ImportSettings.from_document(name))
+    try:
+        return Patient(f"{ImportSettings.get_block_type_slug()}/{name}", ImportSettings.from_document(name))
+    except httpx.TransportError as exc:
+        problem = f"the Prefect server cannot be reached ({type(exc).__name__}); start it or correct its address"
+        raise SettingsError("PREFECT_API_URL", problem) from None
 
 
 class _Screen:

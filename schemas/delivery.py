@@ -15,7 +15,6 @@ class Stage(StrEnum):
 
     CLAIMED = "claimed"
     DECIDED = "decided"
-    MOVED_ASIDE = "moved aside"
     ARCHIVED = "archived"
     CLEARED = "cleared"
 
