@@ -22,7 +22,11 @@ demo: install  ## See a whole import: embedded S3 server, embedded database, bot
 
 .PHONY: test
 test: install lint types  ## Everything that CI checks
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2 --dist loadfile
+
+.PHONY: test-all
+test-all: install lint types  ## The same, and the tests that mostly wait
+	$(BIN)/pytest -m 'slow or not slow'
 
 .PHONY: lint
 lint: install  ## Style, and the direction of imports
@@ -39,6 +43,14 @@ format: install  ## Put the code in form
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
+.PHONY: docs
+docs: install  ## Make docs/settings.md from the models of the settings
+	$(BIN)/python -m tests.docs.settings_page
+
+.PHONY: docs-check
+docs-check: install  ## Type the tutorial and every other command of the docs, follow the links, look for each message
+	$(BIN)/pytest tests/docs
+
 .PHONY: deploy
 deploy: install  ## Apply prefect.yaml to the Prefect server of PREFECT_API_URL
 	$(BIN)/prefect --no-prompt deploy --all
@@ -48,16 +60,24 @@ fuzz: install  ## Mutated files against slow readers, for ten minutes
 	$(BIN)/python -m tests.fuzz.fuzz
 
 .PHONY: chaos
-chaos: install  ## Every fault at every call on SQLite and PostgreSQL, into docs/promises.md; takes hours
-	$(BIN)/python -m tests.chaos.full
+chaos: install  ## Every fault at every call on SQLite and PostgreSQL, into docs/promises.md; CHAOS=--resume goes on
+	$(BIN)/python -m tests.chaos.full $(CHAOS)
 
 .PHONY: bench-worst
 bench-worst: install  ## What hostile and broken files cost against a clean one
 	$(BIN)/python -m tests.bench.worst_cases
+
+.PHONY: bench-many
+bench-many: install  ## What a sweep over many idle feeds costs as their number grows, into docs/performance.md
+	$(BIN)/python -m tests.bench.many_feeds
+
+.PHONY: screenshots
+screenshots: install  ## The pictures of Prefect's pages in docs/images; needs Chromium and playwright, and says so
+	$(BIN)/python -m tests.screenshots.take
 
 .PHONY: ci
 ci: test  ## What .ci/run runs
 
 .PHONY: clean
 clean:  ## Remove what the commands above have made
-	rm -rf .venv demo-output build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv demo-output tutorial build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

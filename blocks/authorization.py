@@ -21,14 +21,14 @@ _ROLE_ARN = r"^(arn:aws[a-z-]*:iam::\d{12}:role/\S+)?$"
 class Authorization(Strict):
     """Who the importer is to AWS; left out: the machine's own credentials (rule S3)."""
 
-    access_key_id: str = ""
-    secret_access_key: SecretStr = SecretStr("")
-    session_token: SecretStr = SecretStr("")
-    profile: str = ""
+    access_key_id: str = Field("", description="Of a user, or of temporary credentials.")
+    secret_access_key: SecretStr = Field(SecretStr(""), description="That goes with it.")
+    session_token: SecretStr = Field(SecretStr(""), description="Only with temporary credentials.")
+    profile: str = Field("", description="A profile of the machine on which the import runs, instead of a key.")
     role_arn: Annotated[str, StringConstraints(pattern=_ROLE_ARN)] = Field(
         "", description="Write arn:aws:iam::<account>:role/<name>."
     )
-    external_id: str = ""
+    external_id: str = Field("", description="What the role's trust policy asks for.")
 
     @model_validator(mode="after")
     def _one_shape(self) -> Self:

@@ -9,17 +9,21 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from botocore import exceptions as aws
 
-from schemas.errors import AccessRefused, DropZoneBusy, ImporterError, NotThere, SettingsError
+from schemas.errors import AccessRefused, DropZoneBusy, DropZoneSilent, ImporterError, NotThere, SettingsError
+from schemas.issues import one_line
 
 if TYPE_CHECKING:
     import boto3
+    import botocore.session
     from botocore.config import Config
     from botocore.credentials import Credentials, ReadOnlyCredentials
+    from botocore.loaders import Loader
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sts import STSClient
     from prefect_aws import AwsCredentials
@@ -37,6 +41,7 @@ _CURES = {
     "ExpiredToken": _FRESH_KEYS,
     "TokenRefreshRequired": _FRESH_KEYS,
     "400": _FRESH_KEYS,  # a HEAD has no body to say ExpiredToken in
+    "KeyTooLongError": "shorten it: a key has at most 1,024 bytes, folders included",
     "InvalidObjectState": "restore the object from its archive storage class",
 }
 _SKEWED = {"RequestTimeTooSkewed", "RequestExpired"}
@@ -116,7 +121,6 @@ def _config(chosen: dict[str, Any], **more: Any) -> "Config":  # noqa: ANN401
 def _session(authorization: "AwsCredentials", region: str | None, sts_endpoint_url: str) -> "boto3.Session":
     """The session of the given keys, or of the role assumed with them; STS is asked at the first request."""
     import boto3
-    import botocore.session
 
     secret = authorization.aws_secret_access_key
     if bool(authorization.aws_access_key_id) != bool(secret):
@@ -126,7 +130,7 @@ def _session(authorization: "AwsCredentials", region: str | None, sts_endpoint_u
         aws_access_key_id=authorization.aws_access_key_id,
         aws_secret_access_key=secret.get_secret_value() if secret else None,
         aws_session_token=authorization.aws_session_token,
-        profile_name=authorization.profile_name,
+        botocore_session=_core(authorization),
         region_name=region,
     )
     credentials = (
@@ -134,9 +138,26 @@ def _session(authorization: "AwsCredentials", region: str | None, sts_endpoint_u
     )
     if credentials is None:
         return own  # which says so at the first request
-    core = botocore.session.Session(profile=authorization.profile_name)
+    core = _core(authorization)
     core.register_component("credential_provider", _Renewing(credentials))
     return boto3.Session(botocore_session=core, region_name=own.region_name)
+
+
+def _core(authorization: "AwsCredentials") -> "botocore.session.Session":
+    """A session that knows nothing of other sessions' credentials, but shares what all read of AWS's services."""
+    import botocore.session
+
+    core = botocore.session.Session(profile=authorization.profile_name)
+    core.register_component("data_loader", _descriptions())
+    return core
+
+
+@cache
+def _descriptions() -> "Loader":
+    """AWS's services as botocore's files describe them, read once a process: that is most of what a client costs."""
+    from botocore.loaders import create_loader
+
+    return create_loader()
 
 
 def _role(authorization: "AwsCredentials", own: "boto3.Session", sts_endpoint_url: str) -> "Credentials":
@@ -237,7 +258,8 @@ def fault_of(error: aws.ClientError | aws.BotoCoreError, attempt: Attempt) -> Im
     host = urlsplit(str(error.kwargs.get("endpoint_url") or ""))
     named = f"{host.scheme}://{host.netloc.rpartition('@')[2]}" if host.netloc else "S3"
     reason = f"{named} did not answer as it should ({type(error).__name__}); check the network and endpoint_url"
-    return DropZoneBusy(attempt.action, attempt.place, reason)
+    kind = DropZoneSilent if isinstance(error, aws.HTTPClientError) else DropZoneBusy
+    return kind(attempt.action, attempt.place, reason)
 
 
 def _fault_of_answer(error: aws.ClientError, attempt: Attempt) -> ImporterError:
@@ -303,4 +325,5 @@ def answer_of(error: aws.ClientError) -> tuple[int, str, str]:
     told: dict[str, Any] = dict(error.response.get("ResponseMetadata") or {})
     status = int(told.get("HTTPStatusCode") or 0)
     code = str(fault.get("Code") or status)
-    return status, code, " ".join(str(fault.get("Message") or "").split()).rstrip(".")[:300]
+    message = one_line(" ".join(str(fault.get("Message") or "").split())).rstrip(".")[:300]
+    return status, one_line(code)[:100], message

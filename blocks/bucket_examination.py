@@ -8,6 +8,7 @@ import secrets
 import time
 from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -33,6 +34,7 @@ IMPATIENCE = {"connect_timeout": 3, "read_timeout": 6, "retries": {"mode": "stan
 _LIST, _GET, _PUT, _DELETE = "s3:ListBucket", "s3:GetObject", "s3:PutObject", "s3:DeleteObject"
 _ANOTHER_CHECK = "another check of this feed is at work; repeat this one"
 _SHOWN_NAMES = 5
+_MOST_LISTED = 50_000
 
 
 class BucketExamination:
@@ -97,24 +99,35 @@ class BucketExamination:
     def list(self) -> Iterator[Remark]:
         """Whether the bucket may be listed, and whether the feed's folders are there."""
         door = self._door()
-        found = list(door.list(self._zone.current_prefix))
-        self._survey = survey(self._zone, found)
+        found = list(islice(door.list(self._zone.current_prefix), _MOST_LISTED + 1))
         self._existing = next((stored for stored in found if stored.size_bytes), None)
         where = self._zone.url(self._zone.current_prefix)
+        if len(found) > _MOST_LISTED:
+            problem = f"{where} holds more than {_MOST_LISTED:,} objects: each tick lists them all"
+            yield State.WARNING, f"{problem}; take away what is no delivery"
+            return
+        self._survey = survey(self._zone, found)
         if found:
             yield State.OK, f"{where} holds {len(found)} object{'s' * (len(found) != 1)}"
             return
-        root = self._zone.key("")
-        with self._asking("list", root, _LIST):
-            beside = self._asked().list_objects_v2(Bucket=self._zone.bucket, Prefix=root, Delimiter="/")
-        names = [str(part["Prefix"]).removeprefix(root) for part in beside.get("CommonPrefixes", [])]
-        names += [str(part["Key"]).removeprefix(root) for part in beside.get("Contents", [])]
-        if "processed/" in names:
+        if any(True for _ in door.list(self._zone.processed_prefix)):
             yield State.OK, f"{where} is empty: nothing waits"
             return
-        there = ", ".join(shown(name) for name in names[:_SHOWN_NAMES] if name) or "nothing"
-        problem = f"neither current/ nor processed/ is in {self._zone.url(root)} (there is: {there})"
+        problem = f"neither current/ nor processed/ is in {self._zone.url(self._zone.key(''))}{self._what_is_there()}"
         yield State.WARNING, f"{problem}; correct bucket and base_folder, unless nothing was ever delivered"
+
+    def _what_is_there(self) -> str:
+        """What lies beside the folders that are missed, in brackets; empty where the rights end at these folders."""
+        root = self._zone.key("")
+        try:
+            with self._asking("list", root, _LIST):
+                beside = self._asked().list_objects_v2(Bucket=self._zone.bucket, Prefix=root, Delimiter="/")
+        except AccessRefused:
+            return ""
+        names = [str(part["Prefix"]).removeprefix(root) for part in beside.get("CommonPrefixes", [])]
+        names += [str(part["Key"]).removeprefix(root) for part in beside.get("Contents", [])]
+        there = ", ".join(shown(name) for name in names[:_SHOWN_NAMES] if name) or "nothing"
+        return f" (there is: {there})"
 
     def folders(self) -> Iterator[Remark]:
         """What waits, and whether it is ready."""

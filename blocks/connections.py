@@ -19,11 +19,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Connections:
-    """What the verbs of one run work with."""
+    """What the verbs of one run work with.
+
+    Attributes:
+        settings: of the feed.
+        drop_zone: the door to its bucket.
+        ledger: the door to its store.
+        run: who has the lease and made each step: machine, process and a number of its own.
+    """
 
     settings: ImportSettings
     drop_zone: S3DropZone
     ledger: Ledger
+    run: str
     _client: "S3Client"
 
     @classmethod
@@ -41,9 +49,10 @@ class Connections:
             sts_endpoint_url=settings.sts_endpoint_url,
         )
         drop_zone = S3DropZone(client, settings.zone, sse=settings.sse, kms_key_id=settings.kms_key_id)
-        ledger = Ledger(open_store(settings.store.get_secret_value()))
+        ledger = Ledger(open_store(settings.store_url.get_secret_value()))
         ledger.migrate()
-        return cls(settings, drop_zone, ledger, client)
+        run = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:12]}"
+        return cls(settings, drop_zone, ledger, run, client)
 
     def close(self) -> None:
         """Let go of the connections to S3; the database's are closed after each use."""
@@ -70,7 +79,6 @@ class HeldLease:
 
 
 def take_lease(feed: Connections) -> HeldLease | None:
-    """The feed's lease, or None while another run holds it."""
-    owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:12]}"
-    lease = feed.ledger.acquire(feed.settings.feed, owner, feed.settings.lease_seconds)
+    """The feed's lease, or None while another run holds it; a run that has it already gets it once more."""
+    lease = feed.ledger.acquire(feed.settings.feed, feed.run, feed.settings.lease_seconds)
     return HeldLease(feed.ledger, lease) if lease else None

@@ -6,6 +6,7 @@ even the end of the process. What its call still brings about is no more than wh
 each step in S3 is harmless when it comes late, and the ledger takes nothing from it.
 """
 
+import asyncio
 import contextvars
 import threading
 from collections.abc import Callable
@@ -43,5 +44,14 @@ def in_time(seconds: float, call: Callable[P, R], *args: P.args, **kwargs: P.kwa
     future = begun(call, *args, **kwargs)
     try:
         return future.result(seconds)
+    except TimeoutError:
+        raise TimeoutError(f"it was not done within {seconds:g} seconds") from None
+
+
+async def awaited(seconds: float, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """The same for those who do not stand still meanwhile."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await asyncio.wrap_future(begun(call, *args, **kwargs))
     except TimeoutError:
         raise TimeoutError(f"it was not done within {seconds:g} seconds") from None

@@ -6,16 +6,26 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 import yaml
-from pydantic import BaseModel, Field, SecretStr, StringConstraints, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    Field,
+    SecretStr,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 
 from blocks.authorization import Authorization
 from blocks.status_endpoint import StatusEndpoint
 from blocks.stores import open_store
 from schemas.catalogue import Catalogue, catalogue_of
+from schemas.daily_hour import DailyHour
 from schemas.drop_zone import DropZone
 from schemas.errors import SettingsError
 from schemas.settings import FileSettings
@@ -26,13 +36,19 @@ BLOCK_REFERENCE = "block:"
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
+def _daily_hour(text: str) -> str:
+    if text:
+        DailyHour.parse(text)
+    return text
+
+
 class FeedSettings(FileSettings):
-    """Everything about a feed but its AWS credentials and its catalogue."""
+    """Everything about a feed but its AWS credentials, its catalogue and its store."""
 
     feed: Annotated[str, StringConstraints(pattern=FEED_NAME, max_length=100)] = Field(
         title="Feed", description="Name of the feed and of its block document: lower-case letters, digits, dashes."
     )
-    bucket: Annotated[str, StringConstraints(min_length=1)] = Field(
+    bucket: Annotated[str, StringConstraints(pattern=r"^/*[A-Za-z0-9][A-Za-z0-9._-]*(/.*)?$")] = Field(
         title="S3 bucket name", description="Name of the bucket and any sub-folders, like ABC123/export."
     )
     base_folder: str = Field(
@@ -47,16 +63,24 @@ class FeedSettings(FileSettings):
         title="STS endpoint URL",
         description="Only where roles are assumed elsewhere than at AWS's public address, like https://sts.example.com.",
     )
-    sse: Annotated[str, StringConstraints(pattern=r"^(|AES256|aws:kms|aws:kms:dsse)$")] = Field(
-        "", title="Server-side encryption", description="Asked for on every write: AES256, aws:kms or aws:kms:dsse."
+    sse: Literal["", "AES256", "aws:kms", "aws:kms:dsse"] = Field(
+        "",
+        title="Server-side encryption",
+        description="Asked for on every write. Left empty: what the bucket does by itself.",
     )
     kms_key_id: str = Field("", title="KMS key id", description="Key for aws:kms; empty: the bucket's default key.")
-    store: SecretStr = Field(
-        title="Store",
-        description="Where records go, like sqlite:////var/lib/px/px.db or postgresql://user:password@host/database?schema=px.",
-    )
     status_endpoint: StatusEndpoint = Field(
         default_factory=StatusEndpoint, title="Status endpoint", description="Who is told when a delivery is done."
+    )
+    expected_by: Annotated[str, AfterValidator(_daily_hour)] = Field(
+        "",
+        title="Expected by",
+        description="Hour by which a delivery comes each day, like 06:00 (UTC) or 06:00 Europe/Berlin; empty: at any.",
+    )
+    waiting_hours: Annotated[int, Field(ge=0, le=8760)] = Field(
+        3,
+        title="Waiting",
+        description="Hours after which an event tells of a folder with files and no marker, or the other way round.",
     )
     lease_seconds: Annotated[int, Field(ge=5, le=840)] = Field(
         300, title="Lease", description="Seconds after which another run may take over a feed whose run has died."
@@ -67,19 +91,8 @@ class FeedSettings(FileSettings):
         """The drop zone that bucket and base folder name (rule S2)."""
         return DropZone.parse(self.bucket, self.base_folder)
 
-    @field_validator("store")
-    @classmethod
-    def _is_store(cls, store: SecretStr) -> SecretStr:
-        try:
-            open_store(store.get_secret_value())
-        except SettingsError as exc:
-            raise ValueError(exc.problem) from None
-        return store
-
     @model_validator(mode="after")
-    def _has_bucket(self) -> Self:
-        if not self.bucket.strip("/"):
-            raise ValueError("bucket must name a bucket, like ABC123/export")
+    def _key_has_its_mode(self) -> Self:
         if self.kms_key_id and not self.sse.startswith("aws:kms"):
             raise ValueError("kms_key_id needs sse: aws:kms")
         return self
@@ -109,7 +122,26 @@ class ReadingSettings(FileSettings):
 class SettingsFile(FeedSettings, ReadingSettings):
     """One YAML file: the contract for scripts."""
 
-    authorization: Authorization = Field(default_factory=Authorization)
+    authorization: Authorization = Field(
+        default_factory=Authorization, description="Keys or a role; left out: the machine's own credentials."
+    )
+    store: SecretStr = Field(
+        description="Where records go, like sqlite:////var/lib/px/px.db or postgresql://user:password@host/database?schema=px."
+    )
+
+    @field_validator("store")
+    @classmethod
+    def _is_store(cls, store: SecretStr) -> SecretStr:
+        try:
+            open_store(store.get_secret_value())
+        except SettingsError as exc:
+            raise ValueError(exc.problem) from None
+        return store
+
+    @property
+    def store_url(self) -> SecretStr:
+        """For `open_store`."""
+        return self.store
 
 
 def read_catalogue_file(path: Path) -> list[dict[str, Any]]:
@@ -148,6 +180,30 @@ def read_settings_file(
         raise settings_error(exc, SettingsFile, str(path)) from None
 
 
+def rights_settings(path: Path, environment: Mapping[str, str] = os.environ) -> SettingsFile:
+    """The settings that decide which rights a feed needs; stand-ins for the rest, which may be unset or wrong.
+
+    Raises:
+        SettingsError: one of these is wrong or needs a variable that is not set, or a name is misspelt.
+    """
+    parts = _parts(_document(path), SettingsFile, {"bucket", "base_folder", "region", "sse", "kms_key_id"})
+    if isinstance(authorization := _document(path).get("authorization"), dict):
+        parts["authorization"] = _parts(authorization, Authorization, {"role_arn", "external_id"})
+    filled = _filled(parts, environment, "", str(path), lenient=False)
+    try:
+        return SettingsFile.model_validate({**_STAND_INS, **filled})
+    except ValidationError as exc:
+        raise settings_error(exc, SettingsFile, str(path)) from None
+
+
+_STAND_INS = {"feed": "any", "destination": {"product": "AP-X"}, "store": "sqlite:////unused.db"}
+
+
+def _parts(document: Mapping[str, Any], model: type[BaseModel], wanted: set[str]) -> dict[str, Any]:
+    """The wanted settings, and what is misspelt."""
+    return {name: part for name, part in document.items() if name in wanted or name not in model.model_fields}
+
+
 def reading_parts(path: Path, environment: Mapping[str, str] = os.environ) -> dict[str, Any]:
     """The parts of a settings file that decide how files are read, and any that no settings file has.
 
@@ -156,8 +212,7 @@ def reading_parts(path: Path, environment: Mapping[str, str] = os.environ) -> di
     Raises:
         SettingsError: the file cannot be read, or one of these parts needs a variable that is not set.
     """
-    others = SettingsFile.model_fields.keys() - ReadingSettings.model_fields.keys()
-    parts = {name: part for name, part in _document(path).items() if name not in others}
+    parts = _parts(_document(path), SettingsFile, {*ReadingSettings.model_fields})
     return dict(_filled(parts, environment, "", str(path), lenient=False))
 
 
@@ -231,11 +286,10 @@ def settings_error(exc: ValidationError, model: type[BaseModel], source: str) ->
 
 
 def _fields(model: type[BaseModel], path: tuple[int | str, ...]) -> dict[str, FieldInfo]:
-    """The fields at a place of the settings, by name."""
+    """The fields at a place of the settings, by name; where one of several blocks may stand, those of all."""
+    models = [model]
     for part in path:
-        field = model.model_fields.get(str(part))
-        annotation = field.annotation if field else None
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
-            return {}
-        model = annotation
-    return dict(model.model_fields)
+        annotations = [each.model_fields[str(part)].annotation for each in models if str(part) in each.model_fields]
+        kinds = [kind for annotation in annotations for kind in get_args(annotation) or (annotation,)]
+        models = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
+    return {name: field for each in models for name, field in each.model_fields.items()}

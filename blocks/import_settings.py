@@ -1,4 +1,4 @@
-"""The Prefect blocks of a feed: `ImportSettings`, with its credentials and its attribute catalogue."""
+"""The Prefect blocks of a feed: `ImportSettings`, with its credentials, its store and its attribute catalogue."""
 
 from pathlib import Path
 from typing import Any, Self, TypeVar, cast
@@ -9,9 +9,11 @@ from prefect_aws import AwsCredentials
 from pydantic import (
     ConfigDict,
     Field,
+    SecretStr,
     SerializationInfo,
     SerializerFunctionWrapHandler,
     ValidationError,
+    ValidationInfo,
     field_serializer,
     field_validator,
     model_validator,
@@ -19,6 +21,10 @@ from pydantic import (
 
 from blocks.authorization import refuse_contradictions, refuse_misspelt
 from blocks.feed_settings import BLOCK_REFERENCE, FeedSettings, SettingsFile, read_settings_file, settings_error
+from blocks.forms import NOT_CHOSEN, Form, refuse_not_chosen, refuse_stars
+from blocks.kept_schema import kept
+from blocks.prefect_api import asking_prefect
+from blocks.store_blocks import PostgresDatabase, SqliteFile, chosen_store
 from schemas.catalogue import Catalogue, Entity, catalogue_of
 from schemas.errors import SettingsError
 
@@ -26,13 +32,24 @@ _B = TypeVar("_B", bound=Block)
 
 #: The order of the form in Prefect: what everybody fills in comes first.
 _FORM = (
-    *("feed", "entity", "bucket", "base_folder", "authorization", "region", "endpoint_url", "destination"),
-    *("date_format", "catalogue", "store", "status_endpoint", "blank_cells", "sse", "kms_key_id"),
-    *("sts_endpoint_url", "lease_seconds", "limits"),
+    *("feed", "entity", "bucket", "base_folder", "authorization", "region", "store", "destination"),
+    *(
+        "date_format",
+        "catalogue",
+        "blank_cells",
+        "status_endpoint",
+        "expected_by",
+        "waiting_hours",
+        "sse",
+        "kms_key_id",
+    ),
+    *("endpoint_url", "sts_endpoint_url", "lease_seconds", "limits"),
 )
+#: What an empty document of a block that is chosen stands for.
+_EMPTY = {"authorization": "the machine's own credentials", "catalogue": "PX's default attributes"}
 
 
-class AttributeCatalogue(Block):
+class AttributeCatalogue(Block, Form):
     """The attributes that an entity of one PX subscription has; empty for PX's default attributes.
 
     Example:
@@ -43,7 +60,6 @@ class AttributeCatalogue(Block):
         ```
     """
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
     _block_type_name = "PX Attribute Catalogue"
     _block_type_slug = "px-attribute-catalogue"
 
@@ -52,14 +68,6 @@ class AttributeCatalogue(Block):
         title="Attributes",
         description='As PX serves them: [{"apiName": "score", "type": "NUMBER"}, …]. Empty: PX\'s default attributes.',
     )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _slug_is_no_setting(cls, values: Any) -> Any:  # noqa: ANN401
-        """Prefect writes the slug into a block that it stores as part of another one."""
-        if not isinstance(values, dict):
-            return values
-        return {name: value for name, value in values.items() if name != "block_type_slug"}
 
     @model_validator(mode="after")
     def _readable(self) -> Self:
@@ -71,13 +79,15 @@ class AttributeCatalogue(Block):
         return self
 
 
-def _without_additional(schema: dict[str, Any], model: type[Block]) -> None:
-    """Leave out of a flow's parameters what Prefect leaves out of a block's form, too.
+def _as_prefect_needs_it(schema: dict[str, Any], model: type[Block]) -> None:
+    """Leave out of a flow's parameters what Prefect leaves out of a block's form, too, and name one more secret.
 
     Its check of a new deployment takes the `$ref` to a document for a setting: forbidden there, none could be deployed.
+    A store that is a URL, as in older documents, holds a password; a chosen one has its own secrets (rule S10).
     """
     schema_extra(schema, model)
     schema.pop("additionalProperties", None)
+    schema["secret_fields"].append("store")
 
 
 class ImportSettings(FeedSettings, Block):
@@ -91,27 +101,39 @@ class ImportSettings(FeedSettings, Block):
         ```
     """
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, json_schema_extra=_without_additional)
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, json_schema_extra=_as_prefect_needs_it)
     _block_type_name = "PX Import Settings"
     _block_type_slug = "px-import-settings"
 
     authorization: AwsCredentials = Field(
         default_factory=AwsCredentials,
         title="Authorization",
-        description="AWS keys or role; left empty: the machine's own credentials.",
+        description="AWS keys or role. An empty document: the machine's own credentials.",
         repr=False,  # prefect-aws keeps the session token as plain text
     )
     catalogue: AttributeCatalogue = Field(
         default_factory=AttributeCatalogue,
         title="Attribute catalogue",
-        description="The attributes that the files may hold.",
+        description="The attributes that the files may hold. An empty document: PX's own.",
+    )
+    store: SqliteFile | PostgresDatabase = Field(
+        title="Store", description="Where records go, and the ledger of what was imported."
     )
 
     @field_validator("authorization", "catalogue", mode="before")
     @classmethod
-    def _null_is_left_empty(cls, part: Any) -> Any:  # noqa: ANN401
-        """Prefect's form saves a block that was not chosen as null."""
+    def _null_is_left_empty(cls, part: Any, info: ValidationInfo) -> Any:  # noqa: ANN401
+        """Prefect's older form saves a block that was not chosen as null."""
+        refuse_not_chosen(part, _EMPTY.get(info.field_name or "", ""))
         return {} if part is None else part
+
+    @field_validator("store", mode="before")
+    @classmethod
+    def _of_its_kind(cls, store: Any) -> Any:  # noqa: ANN401
+        try:
+            return chosen_store(store)
+        except SettingsError as exc:
+            raise ValueError(exc.problem) from None
 
     @field_validator("authorization", mode="before")
     @classmethod
@@ -123,10 +145,7 @@ class ImportSettings(FeedSettings, Block):
     @classmethod
     def _usable(cls, authorization: AwsCredentials) -> AwsCredentials:
         refuse_contradictions(authorization)
-        # Prefect's newer form saves, in place of the chosen block, what it shows of it: stars for the secret.
-        secret = authorization.aws_secret_access_key
-        if secret and secret.get_secret_value() == obfuscate(secret.get_secret_value()):
-            raise ValueError("saving in the browser has put stars in place of the secret; choose the block again")
+        refuse_stars(authorization.aws_secret_access_key)
         return authorization
 
     @field_serializer("authorization", mode="wrap")
@@ -140,10 +159,12 @@ class ImportSettings(FeedSettings, Block):
         return shown
 
     @classmethod
+    @kept
     def model_json_schema(cls, *args: Any, **options: Any) -> dict[str, Any]:  # noqa: ANN401
         """The form in Prefect: in its order, and each part titled as the field, not as its class."""
         schema = super().model_json_schema(*args, **options)
         fields, definitions = schema["properties"], schema["definitions"]
+        schema["required"] = [*schema["required"], *_EMPTY]
         schema["properties"] = {name: fields[name] | {"position": place} for place, name in enumerate(_FORM)}
         for field in fields.values():
             part = definitions.get(field.get("$ref", "").rpartition("/")[2], {"block_type_slug": ""})
@@ -158,6 +179,8 @@ class ImportSettings(FeedSettings, Block):
         Raises:
             SettingsError: it is wrong; a run then says so, where Prefect would drop what a `ValidationError` says.
         """
+        if isinstance(obj, dict):
+            obj = dict.fromkeys(("store", *_EMPTY), NOT_CHOSEN) | obj
         try:
             return super().model_validate(obj, **options)
         except ValidationError as exc:
@@ -169,6 +192,11 @@ class ImportSettings(FeedSettings, Block):
         """The catalogue as the validation reads it."""
         entries = self.catalogue.entries
         return catalogue_of(entries, self.entity)
+
+    @property
+    def store_url(self) -> SecretStr:
+        """For `open_store`."""
+        return self.store.url
 
     @classmethod
     def from_file(cls, path: Path) -> Self:
@@ -188,7 +216,8 @@ class ImportSettings(FeedSettings, Block):
         """
         parts = {name: getattr(file, name) for name in FeedSettings.model_fields}
         try:
-            return cls(**parts, authorization=file.authorization.as_block(), catalogue=_catalogue(file, path.parent))
+            catalogue = _catalogue(file, path.parent)
+            return cls(**parts, authorization=file.authorization.as_block(), catalogue=catalogue, store=file.store)
         except ValidationError as exc:
             raise settings_error(exc, cls, str(path)) from None
 
@@ -209,10 +238,15 @@ def _catalogue(file: SettingsFile, folder: Path) -> AttributeCatalogue:
 
 
 def _load(kind: type[_B], name: str) -> _B:
-    """A block document of Prefect."""
+    """A block document of Prefect.
+
+    Raises:
+        SettingsError: there is no such document, it is wrong, or the server cannot be asked.
+    """
     source = f"{kind.get_block_type_slug()}/{name}"
     try:
-        block = cast("Any", kind).load(name, _sync=True)  # also where a flow's event loop runs
+        with asking_prefect():
+            block = cast("Any", kind).load(name, _sync=True)  # also where a flow's event loop runs
     except ValueError:
         raise SettingsError("", "there is no such block document; save it first", source=source) from None
     except RuntimeError as exc:
@@ -230,12 +264,3 @@ def load_catalogue(reference: str, entity: Entity) -> Catalogue:
     """
     entries = _load(AttributeCatalogue, reference.removeprefix(BLOCK_REFERENCE)).entries
     return catalogue_of(entries, entity, reference)
-
-
-def saved_feeds() -> list[str]:
-    """Names of the feeds that Prefect has documents of."""
-    from prefect.client.orchestration import get_client
-
-    with get_client(sync_client=True) as client:
-        documents = client.read_block_documents_by_type(ImportSettings.get_block_type_slug(), include_secrets=False)
-    return sorted(document.name for document in documents if document.name)

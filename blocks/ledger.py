@@ -5,7 +5,7 @@ has taken over; called again after a crash, they find what was written and chang
 `blocks.ledger_schema` describes the tables.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from blocks.feed_places import settle
 from blocks.history import History, StepName, note
 from blocks.leases import Lease, Leases, confirm, hold, writing
 from blocks.ledger_reader import LedgerReader, deliveries_where, outcomes_of
-from blocks.ledger_rows import Decision, DeliveryRecord, outcome_row, stored_row
+from blocks.ledger_rows import Decision, outcome_row, stored_row
 from blocks.ledger_schema import migrate
 from blocks.outbox import Outbox, put_callback
 from schemas.catalogue import Entity
@@ -27,7 +27,7 @@ from schemas.outcome import FileOutcome, LoadCounts, verdict_of
 if TYPE_CHECKING:
     from schemas.valid_file import ValidFile
 
-__all__ = ["Decision", "DeliveryRecord", "Lease", "Ledger"]
+__all__ = ["Decision", "Lease", "Ledger"]
 
 
 class Ledger(Leases, LedgerReader, History, Outbox):
@@ -193,17 +193,20 @@ class Ledger(Leases, LedgerReader, History, Outbox):
     ) -> None:
         """Freeze what is written, moved and told; a delivery that was decided before keeps that (rule P5).
 
+        One with nothing to move has moved it.
+
         Raises:
             LeaseLost: another run has taken over.
         """
         sql = """
-            UPDATE import_deliveries SET stage = 'decided', verdict = :verdict, status_txt = :status_txt,
+            UPDATE import_deliveries SET stage = :stage, verdict = :verdict, status_txt = :status_txt,
                 status_json = :status_json, errors_csv = :errors_csv, catalogue_hash = :catalogue_hash
             WHERE id = :id AND stage = 'claimed'
         """
         verdict = verdict_of(success)
         row = {
             "id": delivery.id,
+            "stage": (Stage.DECIDED if moves else Stage.MOVED_ASIDE).value,
             "verdict": verdict,
             "status_txt": status_txt.decode(),
             "status_json": status_json.decode(),
@@ -219,8 +222,16 @@ class Ledger(Leases, LedgerReader, History, Outbox):
             if callback_body is not None:
                 put_callback(tx, delivery, callback_body)
 
-    def advance(self, lease: Lease, delivery: Delivery, stage: Stage) -> None:
+    def advance(
+        self, lease: Lease, delivery: Delivery, stage: Stage, beside: Iterable[tuple[StepName, str]] = ()
+    ) -> None:
         """Note that a decided delivery has come to its next stage; nothing happens where it has come further.
+
+        Args:
+            lease: the feed's.
+            delivery: which.
+            stage: the next one.
+            beside: what else to note of the way there, with its detail.
 
         Raises:
             LeaseLost: another run has taken over.
@@ -235,7 +246,8 @@ class Ledger(Leases, LedgerReader, History, Outbox):
             if steps == 1:
                 sql = "UPDATE import_deliveries SET stage = :stage WHERE id = :id"
                 tx.execute(sql, {"id": delivery.id, "stage": stage.value})
-                note(tx, lease, delivery.id, StepName(stage.value))
+                for name, detail in (*beside, (StepName(stage.value), "")):
+                    note(tx, lease, delivery.id, name, detail)
 
     def finish(self, lease: Lease, delivery: Delivery) -> None:
         """Close a delivery whose folder is cleared; what its callback still needs is in the outbox.
@@ -256,14 +268,14 @@ class Ledger(Leases, LedgerReader, History, Outbox):
             ):
                 raise ValueError(f"delivery {delivery.id} is not cleared")
 
-    def note_replay(self, lease: Lease, delivery_id: str) -> None:
-        """Note that a delivery's files were laid out once more; whether or not this ledger knows the delivery.
+    def note_step(self, lease: Lease, delivery_id: str, name: StepName, detail: str = "") -> None:
+        """Note what changes nothing in the ledger; whether or not this ledger knows the delivery.
 
         Raises:
             LeaseLost: another run has taken over.
         """
         with writing(self._store, lease) as tx:
-            note(tx, lease, delivery_id, StepName.REPLAYED)
+            note(tx, lease, delivery_id, name, detail)
 
     @contextmanager
     def _writing(self, lease: Lease, delivery: Delivery) -> Iterator[Transaction]:

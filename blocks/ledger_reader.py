@@ -5,7 +5,6 @@ from blocks.ledger_rows import (
     FILE_COLUMNS,
     OUTCOME_COLUMNS,
     Decision,
-    DeliveryRecord,
     delivery_file,
     fault_places,
     file_outcome,
@@ -13,6 +12,7 @@ from blocks.ledger_rows import (
     stored_object,
 )
 from schemas.delivery import Delivery, Move, Stage
+from schemas.delivery_record import DeliveryRecord
 from schemas.issues import FaultPlace
 from schemas.outcome import FileOutcome
 
@@ -96,6 +96,15 @@ class LedgerReader:
         """
         with self._store.read() as reader:
             return [id_ for (id_,) in reader.execute(sql, {"beginning": beginning})]
+
+    def is_over(self, delivery_id: str) -> bool:
+        """Whether a delivery was finished or its claim given up; not where this ledger has never seen it."""
+        sql = """
+            SELECT 1 FROM import_steps WHERE delivery_id = :id AND NOT EXISTS
+                (SELECT 1 FROM import_deliveries WHERE id = :id AND finished_at_ms IS NULL)
+        """
+        with self._store.read() as reader:
+            return bool(reader.execute(sql, {"id": delivery_id}))
 
     def _records(self, condition: str, parameters: Parameters) -> list[DeliveryRecord]:
         sql = (

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 
 from blocks.database import Row
-from schemas.delivery import DeliveryFile, Move, Stage
+from schemas.delivery import DeliveryFile, Move
 from schemas.drop_zone import ObjectKind, StoredObject
 from schemas.issues import Code, FaultPlace, Issue
 from schemas.outcome import FileOutcome, LoadCounts
@@ -34,46 +34,6 @@ class Decision:
     errors_csv: bytes | None
     catalogue_hash: str
     moves: tuple[Move, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class DeliveryRecord:
-    """One delivery as a person asks for it.
-
-    Attributes:
-        id: the delivery's.
-        feed: name of the feed.
-        entity: what it brings.
-        day: YYYYMMDD of the folder.
-        stage: how far it has come.
-        verdict: SUCCESS or ERROR; empty before the decision.
-        claimed_at: UTC.
-        finished_at: UTC; None while there is work to do.
-        catalogue_hash: empty before the decision.
-        files: those judged so far, in import order.
-    """
-
-    id: str
-    feed: str
-    entity: str
-    day: str
-    stage: Stage
-    verdict: str
-    claimed_at: datetime
-    finished_at: datetime | None
-    catalogue_hash: str
-    files: tuple[FileOutcome, ...]
-
-    @property
-    def counts(self) -> LoadCounts:
-        """Of all loaded files together."""
-        loaded = [file.counts for file in self.files if file.counts]
-        return LoadCounts(
-            sum(counts.created for counts in loaded),
-            sum(counts.updated for counts in loaded),
-            sum(counts.unchanged for counts in loaded),
-            sum(counts.repeated for counts in loaded),
-        )
 
 
 def milliseconds(moment: datetime) -> int:

@@ -12,10 +12,12 @@ from blocks.ledger_rows import milliseconds, moment
 from schemas.delivery import Callback, Delivery
 
 _WAITING = "received_at_ms IS NULL AND gave_up_at_ms IS NULL"
+#: What a callback says of the archive is true from then on (rule N1).
+_FINISHED = "EXISTS (SELECT 1 FROM import_deliveries WHERE id = delivery_id AND finished_at_ms IS NOT NULL)"
 
 
 def put_callback(tx: Transaction, delivery: Delivery, body: bytes) -> None:
-    """Lay in the delivery's one callback, due at once; its id follows from the delivery's."""
+    """Lay in the delivery's one callback, due when it is finished; its id follows from the delivery's."""
     tx.execute(
         """
         INSERT INTO import_callbacks (id, delivery_id, feed, body, attempts, next_attempt_at_ms, last_answer)
@@ -45,6 +47,7 @@ class CallbackRecord:
         next_attempt_at: UTC; only of meaning while it waits.
         received_at: UTC; None if it was not.
         gave_up_at: UTC; None if it was received or still waits.
+        finished_at: when the delivery was, UTC; None before that, and nothing is sent.
     """
 
     id: str
@@ -56,6 +59,7 @@ class CallbackRecord:
     next_attempt_at: datetime
     received_at: datetime | None
     gave_up_at: datetime | None
+    finished_at: datetime | None
 
     @property
     def state(self) -> str:
@@ -76,7 +80,8 @@ class Outbox:
         with self._store.read() as reader:
             sql = (
                 "SELECT id, delivery_id, body, attempts FROM import_callbacks "  # noqa: S608 - a constant
-                f"WHERE feed = :feed AND next_attempt_at_ms <= :now AND {_WAITING} ORDER BY next_attempt_at_ms, id"
+                f"WHERE feed = :feed AND next_attempt_at_ms <= :now AND {_WAITING} AND {_FINISHED} "
+                "ORDER BY next_attempt_at_ms, id"
             )
             rows = reader.execute(sql, {"feed": feed, "now": reader.now_ms()})
         return [Callback(id_, delivery_id, body.encode(), attempts) for id_, delivery_id, body, attempts in rows]
@@ -137,7 +142,7 @@ class Outbox:
         """What was told or is still to be, the latest delivery first; of all feeds if none is named."""
         sql = """
             SELECT c.id, c.delivery_id, c.feed, d.day, c.attempts, c.last_answer,
-                c.next_attempt_at_ms, c.received_at_ms, c.gave_up_at_ms
+                c.next_attempt_at_ms, c.received_at_ms, c.gave_up_at_ms, d.finished_at_ms
             FROM import_callbacks c JOIN import_deliveries d ON d.id = c.delivery_id
             WHERE c.feed = :feed OR :feed = '' ORDER BY d.claimed_at_ms DESC, c.id LIMIT :limit
         """

@@ -28,7 +28,7 @@ _DEFAULTS = {
     "keepalives_count": "3",
     "tcp_user_timeout": "60000",  # milliseconds
 }
-_LONGEST_NAME_BYTES = 63
+LONGEST_NAME_BYTES = 63
 _GRACE_SECONDS = 5.0
 #: Where an administrator lets commits float in memory, a load could be lost after its files were moved.
 _DURABLE = sql.SQL(
@@ -58,20 +58,8 @@ class Place:
         Raises:
             SettingsError: it cannot be read. Nothing of it is repeated: any part may be the password, misread.
         """
-        where, _, query = url.partition("?")
-        named = [part.partition("=") for part in query.split("&") if part]
-        schema = ([unquote(value) for name, _, value in named if name == "schema"] or ["public"])[-1]
-        others = "&".join("".join(part) for part in named if part[0] != "schema")
-        try:
-            given = conninfo_to_dict(f"{where}?{others}")
-        except psycopg.ProgrammingError:
-            raise SettingsError("store", f"not a URL that PostgreSQL can read; {_WRITE}") from None
+        schema, given = read_url(url)
         host, port, database = (str(given.get(name, "")) for name in ("host", "port", "dbname"))
-        if "@" in host + database or port.strip("0123456789,"):
-            problem = f"in user and password write %3A %2F %3F %23 %40 %25 for : / ? # @ %; {_WRITE}"
-            raise SettingsError("store", problem)
-        if not 0 < len(schema.encode()) <= _LONGEST_NAME_BYTES or "\0" in schema:
-            raise SettingsError("store", f"the schema's name must have 1 to {_LONGEST_NAME_BYTES} bytes; {_WRITE}")
         parameters = {**_DEFAULTS, **given, "client_encoding": "UTF8"}  # in which rows are copied
         return cls(f"postgresql://{_addresses(host, port)}/{database}?schema={schema}", schema, parameters)
 
@@ -152,6 +140,29 @@ class Connection(psycopg.Connection[Row]):
         except StopIteration as finished:
             value: _T = finished.value
             return value
+
+
+def read_url(url: str) -> tuple[str, dict[str, Any]]:
+    """The schema that a `postgresql://` URL names, and its other parameters in libpq's words.
+
+    Raises:
+        SettingsError: it cannot be read. Nothing of it is repeated: any part may be the password, misread.
+    """
+    where, _, query = url.partition("?")
+    named = [part.partition("=") for part in query.split("&") if part]
+    schema = ([unquote(value) for name, _, value in named if name == "schema"] or ["public"])[-1]
+    others = "&".join("".join(part) for part in named if part[0] != "schema")
+    try:
+        given = conninfo_to_dict(f"{where}?{others}")
+    except psycopg.ProgrammingError:
+        raise SettingsError("store", f"not a URL that PostgreSQL can read; {_WRITE}") from None
+    host, port, database = (str(given.get(name, "")) for name in ("host", "port", "dbname"))
+    if "@" in host + database or port.strip("0123456789,"):
+        problem = f"in user and password write %3A %2F %3F %23 %40 %25 for : / ? # @ %; {_WRITE}"
+        raise SettingsError("store", problem)
+    if not 0 < len(schema.encode()) <= LONGEST_NAME_BYTES or "\0" in schema:
+        raise SettingsError("store", f"the schema's name must have 1 to {LONGEST_NAME_BYTES} bytes; {_WRITE}")
+    return schema, given
 
 
 def quoted(name: str) -> str:

@@ -21,7 +21,7 @@ from blocks.aws_session import Attempt, answer_of, fault_of
 from blocks.s3_content import TRIES, made_anew, pause, read_whole
 from blocks.s3_patience import patient
 from schemas.drop_zone import DropZone, StoredObject
-from schemas.errors import DropZoneBusy, ObjectChanged, PlaceTaken, SettingsError
+from schemas.errors import DropZoneBusy, DropZoneSilent, ObjectChanged, PlaceTaken, SettingsError
 
 if TYPE_CHECKING:
     from botocore.response import StreamingBody
@@ -45,7 +45,15 @@ class S3DropZone:
         zone: which bucket, and where in it.
     """
 
-    def __init__(self, client: "S3Client", zone: DropZone, *, sse: str = "", kms_key_id: str = "") -> None:
+    def __init__(
+        self,
+        client: "S3Client",
+        zone: DropZone,
+        *,
+        sse: str = "",
+        kms_key_id: str = "",
+        call_seconds: float | None = None,
+    ) -> None:
         """Keep the parts; nothing is asked yet.
 
         Args:
@@ -53,9 +61,10 @@ class S3DropZone:
             zone: the feed's bucket and root.
             sse: mode of server-side encryption for every write, `AES256` or `aws:kms`; empty leaves it to the bucket.
             kms_key_id: key for `aws:kms`; empty means the account's default key.
+            call_seconds: how long one request may take, all its tries together; None for the usual time.
         """
         self.zone = zone
-        self._client = patient(client)
+        self._client = patient(client, call_seconds)
         self._encryption: dict[str, Any] = {}
         if sse:
             self._encryption["ServerSideEncryption"] = sse
@@ -328,7 +337,7 @@ class S3DropZone:
             raise SettingsError("endpoint_url", problem) from None
         except TimeoutError as error:
             reason = f"{error}; check the network and endpoint_url"
-            raise DropZoneBusy(action, self.zone.url(key), reason) from None
+            raise DropZoneSilent(action, self.zone.url(key), reason) from None
 
 
 def _stored(key: str, etag: str, size_bytes: int, modified_at: datetime) -> StoredObject:

@@ -14,26 +14,26 @@ CALL_SECONDS = 300.0
 SLOWEST_BYTES_PER_SECOND = 64 * 1024
 
 
-def patience(size_bytes: int = 0) -> float:
-    """Seconds for a request in which so much content travels, one way or the other."""
-    return CALL_SECONDS + size_bytes / SLOWEST_BYTES_PER_SECOND
+def patience(size_bytes: int = 0, call_seconds: float | None = None) -> float:
+    """Seconds for a request in which so much content travels, one way or the other; None for the usual ones."""
+    return (CALL_SECONDS if call_seconds is None else call_seconds) + size_bytes / SLOWEST_BYTES_PER_SECOND
 
 
 class _PatientClient:
-    def __init__(self, client: "S3Client") -> None:
-        self._client = client
+    def __init__(self, client: "S3Client", call_seconds: float | None) -> None:
+        self._client, self._call_seconds = client, call_seconds
 
     def __getattr__(self, operation: str) -> Any:  # noqa: ANN401
         def call(**parameters: Any) -> Any:  # noqa: ANN401
-            seconds = patience(_size(parameters.get("Body", b"")))
+            seconds = patience(_size(parameters.get("Body", b"")), self._call_seconds)
             return in_time(seconds, getattr(self._client, operation), **parameters)
 
         return call
 
 
-def patient(client: "S3Client") -> "S3Client":
+def patient(client: "S3Client", call_seconds: float | None) -> "S3Client":
     """The same operations, each of which raises TimeoutError where it is not done in time."""
-    return cast("S3Client", _PatientClient(client))
+    return cast("S3Client", _PatientClient(client, call_seconds))
 
 
 def _size(body: bytes | BinaryIO) -> int:

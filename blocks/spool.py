@@ -6,7 +6,7 @@ import shutil
 import stat
 import tempfile
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,18 +73,17 @@ def remove_spools(delivery_id: str) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def remove_old_spools(*, but: Collection[str]) -> None:
-    """Delete what runs that were killed have left on this machine; a folder that a run still uses is never that old.
+def old_spools() -> set[str]:
+    """Ids of the deliveries of which runs that were killed have left something on this machine more than a week ago.
 
-    Args:
-        but: ids of deliveries whose files are kept: an open one may still need what was imported.
+    They may be of any feed and any ledger that this machine works for. A run's own folder is never that old.
     """
-    oldest = time.time() - _OLD_SECONDS
+    oldest, found = time.time() - _OLD_SECONDS, set[str]()
     for folder in _folders("*"):
         with suppress(FileNotFoundError):  # another run clears up as well
-            newest = max(path.lstat().st_mtime for path in (folder, *folder.iterdir()))
-            if newest < oldest and _delivery_of(folder) not in but:
-                shutil.rmtree(folder, ignore_errors=True)
+            if max(path.lstat().st_mtime for path in (folder, *folder.iterdir())) < oldest:
+                found.add(_delivery_of(folder))
+    return found
 
 
 def _folders(delivery_id: str) -> list[Path]:

@@ -5,7 +5,7 @@ import hashlib
 import hmac
 import ssl
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import wait
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,6 +18,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
+from blocks.deadline import begun
 from blocks.public_address import Line, is_allowed, literal_address, session_over
 from schemas.delivery import Callback
 from schemas.settings import Strict
@@ -98,14 +99,19 @@ def _split(url: str) -> SplitResult:
 class StatusEndpoint(Strict):
     """Where a finished delivery is told of, and how (rule S6). An empty URL means nowhere."""
 
-    url: str = Field("", title="URL", description="Gets one POST per finished delivery; empty for none.")
+    url: str = Field(
+        "",
+        title="URL",
+        description="Gets one POST per finished delivery; empty for none.",
+        json_schema_extra={"pattern": r"^(https?://\S+)?$"},  # for the form; see _refuse_url for what it comes to
+    )
     api_key: Annotated[SecretStr, AfterValidator(_header_value)] = Field(
         SecretStr(""), title="API key", description="Sent as x-api-key."
     )
     signing_secret: Annotated[SecretStr, AfterValidator(_signing_key)] = Field(
         SecretStr(""),
         title="Signing secret",
-        description="Optional, whsec_…: every callback is then signed as Standard Webhooks 1.0 says.",
+        description="Optional, whsec_ and base64. Every callback is then signed as Standard Webhooks 1.0 says.",
     )
     allow_http: bool = Field(
         False, title="Allow http", description="Takes a URL without TLS; key and message are then open to read."
@@ -160,9 +166,8 @@ class StatusEndpoint(Strict):
         if self.ca_file and not Path(self.ca_file).is_file():
             return _trouble(f"The file {self.ca_file} (ca_file of the status endpoint) is not there.")
         line = Line(map(ip_network, self.allowed_networks), self.timeout_seconds)
-        worker = ThreadPoolExecutor(1, thread_name_prefix="status-endpoint")
         try:
-            exchange = worker.submit(self._attempt, callback, now, line)
+            exchange = begun(self._attempt, callback, now, line)
             wait([exchange], self.timeout_seconds)
             line.cut()
             return exchange.result(_GRACE_SECONDS)
@@ -170,7 +175,6 @@ class StatusEndpoint(Strict):
             return self._untold(self._too_late)
         finally:
             line.cut()
-            worker.shutdown(wait=False)
 
     def _attempt(self, callback: Callback, now: datetime, line: Line) -> Answer:
         """The exchange with its troubles turned into an answer."""

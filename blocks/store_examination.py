@@ -31,7 +31,7 @@ class StoreExamination:
     def __init__(self, settings: ImportSettings) -> None:
         """Keep what to look at; nothing is opened yet."""
         self._settings = settings
-        self._store = open_store(settings.store.get_secret_value(), PATIENCE_SECONDS)
+        self._store = open_store(settings.store_url.get_secret_value(), PATIENCE_SECONDS)
         self._ledger = Ledger(self._store)
         self._is_reachable = self._is_there = self._is_current = False
 

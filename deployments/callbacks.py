@@ -52,9 +52,12 @@ def resend(beginning: str, files: list[Path], *, again: bool) -> int:
         0 it was received, 2 it was not, or a run holds the feed.
 
     Raises:
-        SettingsError: there is no such callback, more than one, or it was received before.
+        SettingsError: there is no such callback, or more than one; it was received before, or is not due yet.
     """
     settings, callback = _find(beginning, files)
+    if not callback.finished_at:
+        problem = f"dt={callback.day} is not finished; the run that finishes it tells of it: px-import run"
+        raise SettingsError("ID", problem)
     unreceived = asyncio.run(tell_again(settings, callback.id, even_if_received=again))
     if unreceived is None:
         print(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from schemas.catalogue import Entity
-from schemas.errors import ImporterError
+from schemas.errors import ImporterError, SettingsError
 
 TROUBLE = 2
 INTERRUPTED, TERMINATED = 130, 143  # as a shell counts them
@@ -53,6 +53,10 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--folder", type=Path, default=Path("demo-output"), help="where everything lies afterwards")
     demo.set_defaults(command=_demo)
 
+    s3 = commands.add_parser("s3", help="an S3 server on this machine to try things out, until Ctrl-C")
+    s3.add_argument("bucket", metavar="BUCKET", help="made anew, empty; what is put there goes with the server")
+    s3.set_defaults(command=_s3)
+
     run = commands.add_parser("run", help="one tick now: import what waits")
     run.add_argument("settings", nargs="*", type=Path, metavar="SETTINGS.yaml", help="settings files, one a feed")
     run.add_argument("--feed", action="append", default=[], metavar="NAME", help="a feed saved in Prefect")
@@ -63,9 +67,12 @@ def _parser() -> argparse.ArgumentParser:
     _add_check(commands)
     _add_catalogue(commands)
 
-    apply = commands.add_parser("apply", help="save settings files as Prefect blocks")
-    apply.add_argument("settings", nargs="+", type=Path, metavar="SETTINGS.yaml", help="settings files, one a feed")
-    apply.set_defaults(command=_apply)
+    _add_apply(commands)
+
+    serve = commands.add_parser("serve", help="import feeds every quarter of an hour, in one process without a worker")
+    serve.add_argument("settings", nargs="*", type=Path, metavar="SETTINGS.yaml", help="settings files, one a feed")
+    serve.add_argument("--feed", action="append", default=[], metavar="NAME", help="a feed saved in Prefect")
+    serve.set_defaults(command=_serve)
 
     iam = commands.add_parser("iam", help="print the rights that AWS must grant a feed: role, trust and bucket policy")
     iam.add_argument("settings", type=Path, metavar="SETTINGS.yaml", help="the feed's settings file")
@@ -76,13 +83,28 @@ def _parser() -> argparse.ArgumentParser:
     _add_deliveries(commands)
     _add_callbacks(commands)
     replay = commands.add_parser("replay", help="lay an archived delivery out in current/ to be imported again")
-    replay.add_argument("id", metavar="ID", help="of the delivery, or its folder in processed/: 20210228, 20210228.2")
+    which = "of the delivery, or its folder in processed/: 20210228, 20210228.2"
+    replay.add_argument("id", nargs="?", metavar="ID", help=which)
     replay.add_argument("settings", type=Path, metavar="SETTINGS.yaml", help="of its feed")
     replay.add_argument("--even-if-newer", action="store_true", help="also if later ones were imported since")
+    unknown = "only list what lies in processed/ and the ledger does not know, in the order to replay it"
+    replay.add_argument("--missing", action="store_true", help=unknown)
     replay.set_defaults(command=_replay)
 
     _add_chaos(commands)
     return parser
+
+
+def _add_apply(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    apply = commands.add_parser("apply", help="save settings files as Prefect blocks, and automations that tell people")
+    add = apply.add_argument
+    places = "settings files, one a feed, or folders of them"
+    add("settings", nargs="*", type=Path, metavar="SETTINGS.yaml|FOLDER", help=places)
+    add("--deploy", action="store_true", help="make a scheduled deployment for each feed, too")
+    help_ = "save these automations; no file: those of deployments/automations.yaml"
+    add("--automations", nargs="?", type=Path, const=Path(), metavar="FILE.yaml", help=help_)
+    add("--notify", default="", metavar="BLOCK", help="who is told: a block document, like slack-webhook/ops")
+    apply.set_defaults(command=_apply)
 
 
 def _add_doctor(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -178,8 +200,8 @@ def _add_chaos(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     )
     add("--scenario", action="append", default=[], metavar="NAME", help="only this one, for example 'first delivery'")
     add("--fault", action="append", default=[], metavar="NAME", help="only this one, for example 'killed before'")
-    add("--every", type=int, default=1, metavar="N", help="strike at every N-th call only")
-    add("--jobs", type=int, default=0, metavar="N", help="cases at a time; left out: one a processor")
+    add("--every", type=_positive, default=1, metavar="N", help="strike at every N-th call only")
+    add("--jobs", type=_positive, default=0, metavar="N", help="cases at a time; left out: one a processor")
     add("--title", default="", help="what the table calls this place")
     add(
         "--into",
@@ -187,8 +209,15 @@ def _add_chaos(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         metavar="FILE.md",
         help="write the table there, between <!-- chaos: TITLE --> and <!-- end -->",
     )
-    add("--cases", type=Path, metavar="FILE.csv", help="write a line for each case")
+    add("--cases", type=Path, metavar="FILE.csv", help="write a line for each case, as they are played")
+    add("--resume", action="store_true", help="go on after an interruption: what --cases holds is not played again")
     chaos.set_defaults(command=_chaos)
+
+
+def _positive(text: str) -> int:
+    if (number := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is no number from 1 on")
+    return number
 
 
 # Each command is imported when it is called: `check` must start without Prefect.
@@ -198,6 +227,12 @@ def _demo(options: argparse.Namespace) -> int:
     from deployments.demo import demo
 
     return demo(options.folder)
+
+
+def _s3(options: argparse.Namespace) -> int:
+    from deployments.try_s3 import serve
+
+    return serve(options.bucket)
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -240,7 +275,21 @@ def _show_default(options: argparse.Namespace) -> int:
 def _apply(options: argparse.Namespace) -> int:
     from deployments.apply import apply
 
-    return apply(options.settings)
+    if not options.settings and not options.automations:
+        raise SettingsError("", "name a settings file, or give --automations")
+    if options.settings:
+        apply(options.settings, deploy=options.deploy)
+    if options.automations:
+        from deployments.automations import SHIPPED, apply_automations
+
+        apply_automations(SHIPPED if options.automations == Path() else options.automations, options.notify)
+    return 0
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from deployments.serve import serve
+
+    return serve(options.settings, options.feed)
 
 
 def _iam(options: argparse.Namespace) -> int:
@@ -272,8 +321,13 @@ def _resend(options: argparse.Namespace) -> int:
 
 
 def _replay(options: argparse.Namespace) -> int:
-    from deployments.replay import replay
+    from deployments.replay import list_missing, replay
+    from schemas.errors import SettingsError
 
+    if options.missing and options.id is None:
+        return list_missing(options.settings)
+    if options.missing or options.id is None:
+        raise SettingsError("ID", "name one delivery, or list those that the ledger does not know with --missing alone")
     return replay(options.id, options.settings, even_if_newer=options.even_if_newer)
 
 
@@ -288,6 +342,7 @@ def _chaos(options: argparse.Namespace) -> int:
         title=options.title,
         into=options.into,
         cases=options.cases,
+        resume=options.resume,
     )
     return chaos(options.settings, wishes)
 

@@ -11,10 +11,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from blocks.history import Step
-from blocks.ledger import DeliveryRecord, Ledger
+from blocks.history import Step, StepName
+from blocks.ledger import Ledger
 from blocks.outbox import CallbackRecord
 from deployments.ledgers import feeds_of, ledger_of, ledgers_of
+from schemas.delivery import Stage
+from schemas.delivery_record import DeliveryRecord
 from schemas.errors import SettingsError
 from schemas.issues import one_line
 from schemas.outcome import FileOutcome, file_json
@@ -87,9 +89,12 @@ class _Story:
     def of(cls, ledger: Ledger, delivery_id: str) -> "_Story":
         record = ledger.record(delivery_id)
         callbacks = [each for each in ledger.callbacks() if each.delivery_id == delivery_id]
-        moves = ledger.moves(delivery_id)
-        keys = tuple((move.source.key, move.target_key) for move in moves)
-        return cls(delivery_id, record, keys, next(iter(callbacks), None), ledger.steps(delivery_id))
+        steps = ledger.steps(delivery_id)
+        gone = {step.detail for step in steps if step.name is StepName.NOT_MOVED}
+        planned = record is None or record.stage is Stage.DECIDED
+        moves = () if planned else ledger.moves(delivery_id)
+        keys = tuple((move.source.key, move.target_key) for move in moves if move.source.key not in gone)
+        return cls(delivery_id, record, keys, next(iter(callbacks), None), steps)
 
     @property
     def json(self) -> dict[str, Any]:
@@ -130,6 +135,8 @@ class _Story:
 
 def callback_words(callback: CallbackRecord) -> str:
     """State, tries and last answer of a callback."""
+    if not callback.finished_at:
+        return "waiting until the delivery is finished"
     words = f"{callback.state} after {callback.attempts} {'try' if callback.attempts == 1 else 'tries'}"
     if callback.state == "waiting":
         words += f", next {_time(callback.next_attempt_at)}"
@@ -138,7 +145,7 @@ def callback_words(callback: CallbackRecord) -> str:
 
 def callback_json(callback: CallbackRecord) -> dict[str, Any]:
     """A callback for programs; times are ISO 8601, None where there is none."""
-    waits = callback.state == "waiting"
+    waits = callback.state == "waiting" and callback.finished_at
     return {
         "id": callback.id,
         "delivery": callback.delivery_id,

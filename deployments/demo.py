@@ -13,7 +13,7 @@ from types import FrameType
 
 from rich.console import Console
 
-from blocks.ledger import DeliveryRecord, Ledger
+from blocks.ledger import Ledger
 from blocks.stores import open_store
 from deployments.demo_feeds import (
     FIRST_TICK,
@@ -41,6 +41,7 @@ from deployments.demo_screen import (
 from deployments.local_s3 import LocalS3
 from deployments.receiver import Receiver
 from deployments.run import keep_quiet, tick_of_file
+from schemas.delivery_record import DeliveryRecord
 from schemas.errors import PermanentError, SettingsError
 from schemas.report import FeedReport
 

@@ -17,8 +17,8 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.tree import Tree
 
-from blocks.ledger import DeliveryRecord
 from deployments.receiver import Received
+from schemas.delivery_record import DeliveryRecord
 from schemas.drop_zone import MARKER, STATUS_TEXT
 
 _PLAIN_WIDTH = 100

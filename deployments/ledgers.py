@@ -2,34 +2,38 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from blocks.feed_settings import FeedSettings, read_settings_file
+from blocks.feed_settings import SettingsFile, read_settings_file
 from blocks.ledger import Ledger
 from blocks.stores import open_store
 
+if TYPE_CHECKING:
+    from blocks.import_settings import ImportSettings
 
-def feeds_of(files: list[Path]) -> list[FeedSettings]:
+
+def feeds_of(files: list[Path]) -> "list[SettingsFile] | list[ImportSettings]":
     """Their settings; with no file those of the feeds that Prefect knows.
 
     Raises:
-        SettingsError: a file cannot be read.
+        SettingsError: a file, or a document, cannot be read.
     """
     if files:
         return [read_settings_file(path, lenient=True) for path in files]
-    from blocks.import_settings import ImportSettings, saved_feeds
+    from blocks.saved_feeds import saved_feeds
 
-    return [ImportSettings.from_document(name) for name in saved_feeds()]
+    return [feed.usable for feed in saved_feeds()]
 
 
-def ledger_of(feed: FeedSettings) -> Ledger:
+def ledger_of(feed: "SettingsFile | ImportSettings") -> Ledger:
     """The ledger in the feed's store, as it is: nothing is made and nothing brought up to date.
 
     Raises:
         SettingsError: the store's URL cannot be used.
     """
-    return Ledger(open_store(feed.store.get_secret_value()))
+    return Ledger(open_store(feed.store_url.get_secret_value()))
 
 
-def ledgers_of(feeds: list[FeedSettings]) -> Iterator[Ledger]:
+def ledgers_of(feeds: "list[SettingsFile] | list[ImportSettings]") -> Iterator[Ledger]:
     """Each ledger once, however many feeds share a store."""
-    yield from (ledger_of(feed) for feed in {feed.store.get_secret_value(): feed for feed in feeds}.values())
+    yield from (ledger_of(feed) for feed in {feed.store_url.get_secret_value(): feed for feed in feeds}.values())

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from blocks.import_settings import ImportSettings
 from flows.replay import replay as lay_out_again
+from flows.replay import unknown_to_the_ledger
 
 
 def replay(name: str, path: Path, *, even_if_newer: bool) -> int:
@@ -33,4 +34,18 @@ def replay(name: str, path: Path, *, even_if_newer: bool) -> int:
     place = settings.zone.url(settings.zone.folder_prefix(archive.delivery.day))
     files = "1 file is" if len(archive.objects) == 1 else f"{len(archive.objects)} files are"
     print(f"{files} laid out in {place}; the next run imports them as a new delivery.")
+    return 0
+
+
+def list_missing(path: Path) -> int:
+    """Print date and id of each archived delivery that the ledger does not know, in the order to replay them.
+
+    Args:
+        path: settings file of the feed.
+
+    Raises:
+        ImporterError: settings, archive or store cannot be read.
+    """
+    for delivery in asyncio.run(unknown_to_the_ledger(ImportSettings.from_file(path))):
+        print(f"{delivery.day}/{delivery.id}")
     return 0

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from blocks.feed_settings import read_settings_file
+from blocks.prefect_api import asking_prefect
 from schemas.errors import SettingsError
 from schemas.report import FeedReport
 
@@ -62,7 +63,8 @@ def _result(tick: Callable[[], Awaitable["State[Any]"]]) -> FeedReport | Excepti
         state = await tick()
         return cast("FeedReport | Exception", await state.aresult(raise_on_failure=False))
 
-    return asyncio.run(result())
+    with asking_prefect():
+        return asyncio.run(result())
 
 
 def _tell(source: str, result: FeedReport | Exception) -> int:

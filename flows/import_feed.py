@@ -1,7 +1,8 @@
 """One tick of one feed: what waits is claimed, validated, loaded, archived and reported, oldest first."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 from prefect import flow
@@ -12,19 +13,23 @@ from blocks.connections import Connections, HeldLease
 from blocks.import_settings import ImportSettings
 from schemas.delivery import Delivery, DeliveryFile, Stage
 from schemas.drop_zone import ObjectKind
-from schemas.errors import ImporterError, LeaseLost, ObjectChanged
+from schemas.errors import ImporterError, LeaseLost, ObjectChanged, StoreBusy
 from schemas.report import DeliveryReport, FeedReport
 from schemas.validation import Rejection, missing, unsupported
 from tasks.archive import archive, clear, move_aside
-from tasks.claim import abandon, adopt, claim, finish
+from tasks.claim import abandon, adopt, claim, finish, note_trouble
 from tasks.connect import connect, read_settings, release_lease, take_lease, unfinished
 from tasks.decide import decide
 from tasks.discover import discover
 from tasks.load_file import already_judged, load_file, reject_file
-from tasks.notify import notify
+from tasks.notify import Told, notify
+from tasks.prefect_run import name_run
+from tasks.progress import progress_shown
 from tasks.read_file import read_file
-from tasks.report import report
+from tasks.report import show_delivery, show_feed
 from tasks.validate_file import validate_file
+
+TakingUp = Callable[[Sequence[str]], Awaitable[None]]
 
 
 @flow(name="import-feed", flow_run_name="{settings.feed}", persist_result=False)
@@ -52,23 +57,26 @@ async def _immediate(settings: ImportSettings) -> ImportSettings:
 
 
 async def _told(settings: Awaitable[ImportSettings]) -> State[FeedReport]:
-    """The state of a tick's run, and its page; trouble in the world fails it with its one sentence (rule R3)."""
+    """The state of a tick's run, and the feed's page; trouble in the world fails it with its one sentence (rule R3)."""
     finished: list[DeliveryReport] = []
-    feed = ""
+    given = None
     try:
         given = await settings
-        feed = given.feed
-        result = await tick(given, finished)
+        result = await tick(given, finished, partial(name_run, given.feed))
     except ImporterError as exc:
-        if finished:
-            await report(FeedReport(feed, tuple(finished)))
+        if given:
+            await show_feed(given, FeedReport(given.feed, tuple(finished)), exc)
         return Failed(message=str(exc), data=exc)
     if result.deliveries or not result.skipped:  # the page of the run that holds the feed stays
-        await report(result)
+        await show_feed(given, result)
     return Completed(name=result.state, message=result.summary, data=result)
 
 
-async def tick(settings: ImportSettings, finished: list[DeliveryReport]) -> FeedReport:
+async def _nobody(_days: Sequence[str]) -> None:
+    pass
+
+
+async def tick(settings: ImportSettings, finished: list[DeliveryReport], taking_up: TakingUp = _nobody) -> FeedReport:
     """Finish what is unfinished, then import what is ready (rules D1, R1, R2).
 
     Trouble in the world ends the tick: later folders wait, for the dates of one feed are imported in order.
@@ -77,6 +85,7 @@ async def tick(settings: ImportSettings, finished: list[DeliveryReport]) -> Feed
     Args:
         settings: of the feed.
         finished: grows with each delivery, so that trouble later on does not hide it.
+        taking_up: told at each delivery the days (YYYYMMDD) of all that were taken up so far.
 
     Raises:
         ImporterError: the world failed; the next tick goes on from there.
@@ -86,32 +95,56 @@ async def tick(settings: ImportSettings, finished: list[DeliveryReport]) -> Feed
         if held is None:
             return FeedReport(settings.feed, skipped=True)
         try:
-            return await _import_all(feed, held, finished)
+            return await _import_all(feed, held, finished, taking_up)
         except LeaseLost:
             return FeedReport(settings.feed, tuple(finished), skipped=True)
         finally:
             await release_lease(held)
 
 
-async def _import_all(feed: Connections, held: HeldLease, finished: list[DeliveryReport]) -> FeedReport:
+async def _import_all(
+    feed: Connections, held: HeldLease, finished: list[DeliveryReport], taking_up: TakingUp
+) -> FeedReport:
     """Import everything, into `finished` delivery by delivery."""
-    for delivery in await unfinished(feed, held):
+    days, known = list[str](), list[str]()
+    left, told = await unfinished(feed, held), [Told()]
+    if left.callbacks_due:  # first: a delivery that keeps failing holds up no news of others
+        await _tell(feed, held, told)
+    for delivery in left.deliveries:
+        await taking_up(days := [*days, delivery.day])
         await _complete(feed, held, delivery, finished)
-    told = [await notify(feed, held)]
-    seen, known = await discover(feed), list[str]()
+        await _tell(feed, held, told)
+    seen = await discover(feed)
     for folder in seen.ready:
         claimed = await claim(feed, held, folder)
         if claimed is None:
             known.append(folder.day)
             continue
+        await taking_up(days := [*days, claimed.day])
         await _complete(feed, held, claimed, finished)
-        if not told[-1].unreachable:  # else this run tells nobody else: each try would wait for nothing
-            told.append(await notify(feed, held))
+        await _tell(feed, held, told)
     unreceived = tuple(reason for each in told for reason in each.unreceived)
     return FeedReport(feed.settings.feed, tuple(finished), seen, tuple(known), unreceived)
 
 
+async def _tell(feed: Connections, held: HeldLease, told: list[Told]) -> None:
+    """Send what has become due; not where nobody answered before: each try would wait for nothing (rule N2)."""
+    if not told[-1].unreachable:
+        told.append(await notify(feed, held))
+
+
 async def _complete(feed: Connections, held: HeldLease, delivery: Delivery, finished: list[DeliveryReport]) -> None:
+    """Take a delivery to its end; its story tells what stops it."""
+    try:
+        await _go_on(feed, held, delivery, finished)
+    except (LeaseLost, StoreBusy):
+        raise  # the story cannot be written
+    except ImporterError as exc:
+        await note_trouble(feed, held, delivery, str(exc))
+        raise
+
+
+async def _go_on(feed: Connections, held: HeldLease, delivery: Delivery, finished: list[DeliveryReport]) -> None:
     """Take a delivery from where it stands to its end, or give it up where its files are gone."""
     if delivery.stage is Stage.CLAIMED:
         judged = await _judge_all(feed, held, delivery)
@@ -121,11 +154,13 @@ async def _complete(feed: Connections, held: HeldLease, delivery: Delivery, fini
         delivery = judged
     decision = await decide(feed, held, delivery)
     if delivery.stage in {Stage.CLAIMED, Stage.DECIDED}:
-        await move_aside(feed, held, decision)
+        await move_aside(feed, held, delivery, decision)
+    if delivery.stage not in {Stage.ARCHIVED, Stage.CLEARED}:
         await archive(feed, held, delivery, decision)
     if delivery.stage is not Stage.CLEARED:
         await clear(feed, held, delivery)
     finished.append(await finish(feed, held, delivery, decision))
+    await show_delivery(feed.settings, finished[-1])
 
 
 async def _judge_all(feed: Connections, held: HeldLease, delivery: Delivery) -> Delivery | None:
@@ -163,5 +198,6 @@ async def _import_file(feed: Connections, held: HeldLease, delivery: Delivery, f
     if isinstance(verdict, Rejection):
         await reject_file(feed, held, delivery, file, spooled.sha256, verdict)
     else:
-        await load_file(feed, held, delivery, spooled, verdict)
+        async with progress_shown(delivery.feed, file.name, verdict) as watched:
+            await load_file(feed, held, delivery, spooled, watched)
     return delivery

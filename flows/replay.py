@@ -3,8 +3,9 @@
 from contextlib import closing
 
 from blocks.import_settings import ImportSettings
+from schemas.archived_delivery import ArchivedDelivery
 from tasks.connect import connect, release_lease, take_lease
-from tasks.replay import Archive, check_replay, find_archive, lay_out
+from tasks.replay import Archive, check_replay, find_archive, lay_out, missing
 
 
 async def replay(settings: ImportSettings, name: str, *, even_if_newer: bool) -> Archive | None:
@@ -35,3 +36,13 @@ async def replay(settings: ImportSettings, name: str, *, even_if_newer: bool) ->
             return archive
         finally:
             await release_lease(held)
+
+
+async def unknown_to_the_ledger(settings: ImportSettings) -> list[ArchivedDelivery]:
+    """What must be replayed where the store was lost, in this order; see `tasks.replay.missing`.
+
+    Raises:
+        ImporterError: the world failed.
+    """
+    with closing(await connect(settings)) as feed:
+        return await missing(feed)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime
 
 from schemas.drop_zone import ERRORS_CSV, MARKER, STATUS_JSON, STATUS_TEXT, ObjectKind, archived_names, kind_of
 
@@ -32,12 +33,16 @@ class ArchivedDelivery:
         id: of the delivery.
         feed: name of the feed.
         day: YYYYMMDD of the folder.
+        started: when it was claimed; UTC.
+        finished: when it was decided; UTC.
         files: those that were judged, in import order.
     """
 
     id: str
     feed: str
     day: str
+    started: datetime
+    finished: datetime
     files: tuple[ArchivedFile, ...]
 
     @classmethod
@@ -50,7 +55,8 @@ class ArchivedDelivery:
         try:
             told = json.loads(content)
             files = tuple(ArchivedFile(each["name"], each["size_bytes"], each["sha256"]) for each in told["files"])
-            return cls(told["delivery_id"], told["feed"], told["folder"].removeprefix("dt="), files)
+            started, finished = (datetime.fromisoformat(told[name]) for name in ("started", "finished"))
+            return cls(told["delivery_id"], told["feed"], told["folder"].removeprefix("dt="), started, finished, files)
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"no status.json of a delivery ({error!r})") from None
 

@@ -15,6 +15,7 @@ class Stage(StrEnum):
 
     CLAIMED = "claimed"
     DECIDED = "decided"
+    MOVED_ASIDE = "moved aside"
     ARCHIVED = "archived"
     CLEARED = "cleared"
 

@@ -12,6 +12,8 @@ from datetime import date, datetime
 from enum import Enum
 from itertools import chain, count
 
+from schemas.issues import one_line, shown
+
 MARKER = "_SUCCESS"
 INPUT_SUFFIX = ".csv.gz"
 STATUS_TEXT = "status.txt"
@@ -21,6 +23,11 @@ _STATUS_FILES = (STATUS_TEXT, STATUS_JSON, ERRORS_CSV)
 _FOLDER = re.compile(r"dt=([0-9]{8})")
 #: A folder with more is left alone: a delivery is some files, and a listing must not fill the memory.
 MOST_OBJECTS = 10_000
+#: Names that are kept of what is no folder; the rest is counted.
+MOST_STRANGERS = 20
+#: Most bytes of a waiting key: S3 takes 1,024, and `processed/YYYYMMDD.999/` is 3 longer than `current/dt=YYYYMMDD/`.
+LONGEST_KEY = 1_021
+_SHOWN_OF_A_KEY = 300
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -48,6 +55,22 @@ class ObjectKind(Enum):
     BOOKKEEPING = "bookkeeping"
     UNSUPPORTED = "unsupported"
     PLACEHOLDER = "placeholder"
+
+
+class NotReady(Enum):
+    """Why a folder waits (rules D1, D5). The value stands in events; it never changes."""
+
+    TOO_MANY_OBJECTS = "too-many-objects"
+    KEY_TOO_LONG = "key-too-long"
+    NO_MARKER = "no-marker"
+    NO_DATA = "no-data"
+
+
+_WHY_NOT_READY = {
+    NotReady.TOO_MANY_OBJECTS: f"more than {MOST_OBJECTS} objects; deliver fewer files",
+    NotReady.NO_MARKER: f"no {MARKER} yet",
+    NotReady.NO_DATA: f"{MARKER} is there, but no {INPUT_SUFFIX} file yet",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +113,15 @@ class DropZone:
         """Path of the archive folder of a date, without a slash; `earlier` counts those moved aside (rule P2)."""
         return self.key("processed", f"{day}.{earlier}" if earlier else day)
 
+    @property
+    def place(self) -> str:
+        """The whole root as it is, to tell two feeds' places apart."""
+        return f"s3://{self.bucket}/{self.root}"
+
     def url(self, key: str = "") -> str:
-        """The `s3://` place, for sentences."""
-        return f"s3://{self.bucket}/{key}"
+        """The `s3://` place for sentences: on one line, cut where it is very long."""
+        cut = key if len(key) <= _SHOWN_OF_A_KEY else f"{key[:_SHOWN_OF_A_KEY]}…"
+        return one_line(f"s3://{self.bucket}/{cut}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,15 +152,33 @@ class Folder:
         return next(iter(self.of_kind(ObjectKind.MARKER)), None)
 
     @property
-    def why_not_ready(self) -> str:
-        """Empty when the folder is ready (rules D1, D5), else the reason for a person."""
+    def not_ready(self) -> NotReady | None:
+        """Why the folder waits; None when it is ready (rules D1, D5)."""
         if len(self.objects) > MOST_OBJECTS:
-            return f"more than {MOST_OBJECTS} objects; deliver fewer files"
+            return NotReady.TOO_MANY_OBJECTS
+        if self._overlong:
+            return NotReady.KEY_TOO_LONG
         if self.marker is None:
-            return f"no {MARKER} yet"
-        if not self.of_kind(ObjectKind.INPUT):
-            return f"{MARKER} is there, but no {INPUT_SUFFIX} file yet"
-        return ""
+            return NotReady.NO_MARKER
+        return None if self.of_kind(ObjectKind.INPUT) else NotReady.NO_DATA
+
+    @property
+    def why_not_ready(self) -> str:
+        """Empty when the folder is ready, else the reason for a person."""
+        if self.not_ready is NotReady.KEY_TOO_LONG and self._overlong:
+            problem = f"the key of {shown(self.name_of(self._overlong))} has more than {LONGEST_KEY} bytes"
+            return f"{problem}, too many for the archive; give it a shorter name"
+        return _WHY_NOT_READY[self.not_ready] if self.not_ready else ""
+
+    @property
+    def _overlong(self) -> StoredObject | None:
+        """The first object whose key the archive cannot have."""
+        return next((stored for stored in self.objects if len(stored.key.encode()) > LONGEST_KEY), None)
+
+    @property
+    def changed_at(self) -> datetime:
+        """When the latest of its objects came, by S3's clock."""
+        return max(stored.modified_at for stored in self.objects)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,12 +188,14 @@ class Survey:
     Attributes:
         ready: folders to import, oldest date first (rule D4).
         waiting: folders that are not ready, with `why_not_ready` (rule D5).
-        strangers: names directly under `current/` that are no `dt=` folder of a real date (rule D2).
+        strangers: names directly under `current/` that are no `dt=` folder of a real date (rule D2), the first of them.
+        more_strangers: how many others there are.
     """
 
     ready: tuple[Folder, ...]
     waiting: tuple[Folder, ...]
     strangers: tuple[str, ...]
+    more_strangers: int = 0
 
 
 def kind_of(name: str, size_bytes: int) -> ObjectKind:
@@ -177,7 +226,7 @@ def archived_names(names: Iterable[str]) -> dict[str, str]:
 def survey(zone: DropZone, objects: Iterable[StoredObject]) -> Survey:
     """Group a flat listing of `current/` by folder (rules D1 to D5)."""
     found: dict[str, list[StoredObject]] = {}
-    strangers: set[str] = set()
+    strangers, others, last = set[str](), 0, ""
     for stored in objects:
         name, slash, _ = stored.key.removeprefix(zone.current_prefix).partition("/")
         day = _day(name) if slash else None
@@ -185,8 +234,12 @@ def survey(zone: DropZone, objects: Iterable[StoredObject]) -> Survey:
             kept = found.setdefault(day, [])
             if len(kept) <= MOST_OBJECTS:
                 kept.append(stored)
-        elif name or slash:
-            strangers.add(name + slash)
+        elif (name or slash) and name + slash != last:  # a listing has all that begins alike in a row
+            last = name + slash
+            if len(strangers) < MOST_STRANGERS:
+                strangers.add(last)
+            else:
+                others += last not in strangers
     folders = [
         Folder(day, zone.folder_prefix(day), tuple(sorted(found[day], key=lambda o: o.key.encode())))
         for day in sorted(found)
@@ -195,6 +248,7 @@ def survey(zone: DropZone, objects: Iterable[StoredObject]) -> Survey:
         ready=tuple(folder for folder in folders if not folder.why_not_ready),
         waiting=tuple(folder for folder in folders if _shows(folder) and folder.why_not_ready),
         strangers=tuple(sorted(strangers)),
+        more_strangers=others,
     )
 
 

@@ -3,6 +3,7 @@
     ImporterError
     ├── TransientError          the world is busy: tried again, then left for the next tick
     │   ├── DropZoneBusy        S3 did not answer, or answered with a server's error
+    │   │   └── DropZoneSilent  it did not answer at all
     │   ├── StoreBusy           the database is locked, full or gone
     │   └── CountsDisagree      a load did not add up; it was rolled back
     └── PermanentError          a firm no: never tried again as it is
@@ -39,6 +40,10 @@ class DropZoneBusy(TransientError):
         """Keep the parts: what was tried, on which `s3://` place, and what came back."""
         super().__init__(f"Could not {action} {place}: {reason}. Nothing is lost; the next tick tries again.")
         self.action, self.place, self.reason = action, place, reason
+
+
+class DropZoneSilent(DropZoneBusy):
+    """S3 gave no answer at all: whoever else asks there waits for nothing, too."""
 
 
 class StoreBusy(TransientError):

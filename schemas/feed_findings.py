@@ -1,12 +1,12 @@
 """What can be said of a feed from its settings and one listing, without asking anybody."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from schemas.catalogue import Catalogue, Entity
 from schemas.date_format import DateFormat
 from schemas.diagnosis import Remark, State
 from schemas.drop_zone import MARKER, Folder, ObjectKind, Survey
-from schemas.issues import shown
+from schemas.report import some_names
 
 _SHOWN_FOLDERS = 20
 _SHOWN_NAMES = 5
@@ -38,7 +38,8 @@ def folder_remarks(survey: Survey) -> Iterator[Remark]:
     if rest := folders[_SHOWN_FOLDERS:]:
         yield State.OK, f"and {len(rest)} more folders"
     if survey.strangers:
-        problem = f"left alone, no folder of the form dt=YYYYMMDD of a real date: {_listed(survey.strangers)}"
+        names = some_names(survey.strangers, survey.more_strangers, _SHOWN_NAMES)
+        problem = f"left alone, no folder of the form dt=YYYYMMDD of a real date: {names}"
         yield State.WARNING, f"{problem}; rename or remove"
     if not folders and not survey.strangers:
         yield State.OK, "no folder waits"
@@ -51,12 +52,6 @@ def _folder_remark(folder: Folder) -> Remark:
     files = folder.of_kind(ObjectKind.INPUT)
     counted = f"{len(files)} file{'s' * (len(files) != 1)}, {sum(file.size_bytes for file in files):,} bytes"
     if wrong := [folder.name_of(stored) for stored in folder.of_kind(ObjectKind.UNSUPPORTED)]:
-        problem = f"no .csv.gz file, so the verdict will be ERROR: {_listed(wrong)}"
+        problem = f"no .csv.gz file, so the verdict will be ERROR: {some_names(wrong, most=_SHOWN_NAMES)}"
         return State.WARNING, f"dt={folder.day} is ready ({counted}), but holds what is {problem}"
     return State.OK, f"dt={folder.day} is ready ({counted})"
-
-
-def _listed(names: Sequence[str]) -> str:
-    """The first names, and how many more there are."""
-    more = f" and {len(names) - _SHOWN_NAMES} more" if len(names) > _SHOWN_NAMES else ""
-    return ", ".join(shown(name) for name in names[:_SHOWN_NAMES]) + more

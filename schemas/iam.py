@@ -123,11 +123,12 @@ def _literal(text: str) -> str:
 
 def terraform(access: Access) -> str:
     """The same as HCL: a role with its policy, and the bucket's policy."""
-    name = re.split(r"[:/]", access.role_arn)[-1]
+    path, _, name = access.role_arn.partition(":role/")[2].rpartition("/")
     return "\n".join(
         [
             'resource "aws_iam_role" "px_import" {',
             f"  name               = {_hcl(name)}",
+            *([f"  path               = {_hcl(f'/{path}/')}"] if path else []),
             f"  assume_role_policy = {_encoded(access.trust_policy())}",
             "}",
             "",

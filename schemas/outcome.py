@@ -56,9 +56,25 @@ class FileOutcome:
     issues: tuple[Issue, ...]
 
     @property
+    def faults(self) -> int:
+        """Rows with a fault, and faults of the file or its header; a row counts once for each of its faults."""
+        return sum(max(issue.count, 1) for issue in self.issues)
+
+    @property
     def message(self) -> str:
         """The file's line in the status file, without its name."""
         return parsing_errors(self.issues) if self.issues else f"{self.rows} records were uploaded"
+
+
+def counts_of(files: Iterable[FileOutcome]) -> LoadCounts:
+    """Of all loaded files together."""
+    loaded = [file.counts for file in files if file.counts]
+    return LoadCounts(
+        sum(counts.created for counts in loaded),
+        sum(counts.updated for counts in loaded),
+        sum(counts.unchanged for counts in loaded),
+        sum(counts.repeated for counts in loaded),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,12 @@
-"""What one tick of a feed came to: for the run's state, the terminal and the run's page (rule R5)."""
+"""What one tick of a feed came to: for the run's state and the terminal (rule R5)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from schemas.delivery import Delivery
 from schemas.drop_zone import Survey
 from schemas.issues import shown
-from schemas.markdown import plain
-from schemas.outcome import verdict_of
+from schemas.outcome import FileOutcome, verdict_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,15 +17,20 @@ class DeliveryReport:
         delivery: as it was claimed.
         success: the verdict.
         message: `status.txt` without its first line.
-        records: data rows of the files that were loaded.
-        processed_folder: `s3://` place of the archive.
+        files: what became of each file, in import order.
+        not_archived: names of files that were replaced or removed after the claim and could not be archived.
     """
 
     delivery: Delivery
     success: bool
     message: str
-    records: int
-    processed_folder: str
+    files: tuple[FileOutcome, ...]
+    not_archived: tuple[str, ...] = ()
+
+    @property
+    def records(self) -> int:
+        """Data rows of the files that were loaded."""
+        return sum(file.rows for file in self.files if file.counts)
 
     def __str__(self) -> str:
         """One line for a terminal."""
@@ -36,6 +40,7 @@ class DeliveryReport:
 
 _MOST_SHOWN = 20
 TAKEN = "Another run is importing this feed."
+IMPORTED_BEFORE = "imported before; a new _SUCCESS makes it a new delivery"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +80,22 @@ class FeedReport:
     @property
     def remarks(self) -> tuple[str, ...]:
         """What else a person should know: what was left alone and why, callbacks that were not received."""
-        return (*self._left_alone(), *self.unreceived, *((TAKEN,) if self.skipped else ()))
+        return (*self._not_archived(), *self._left_alone(), *self.unreceived, *((TAKEN,) if self.skipped else ()))
 
     def _deliveries(self) -> Iterator[str]:
         if not self.deliveries:
             yield "Nothing to import"
             return
-        folders, records = len(self.deliveries), sum(report.records for report in self.deliveries)
-        yield f"{folders} folder{'s' * (folders != 1)}, {records} records"
+        yield f"{counted(len(self.deliveries), 'folder')}, {counted(sum(r.records for r in self.deliveries), 'record')}"
         rejected = [f"dt={report.delivery.day}" for report in self.deliveries if not report.success]
         if rejected:
             yield f"with errors: {', '.join(rejected)}"
+
+    def _not_archived(self) -> Iterator[str]:
+        for report in self.deliveries:
+            if report.not_archived:
+                names = some_names(report.not_archived)
+                yield f"not archived: dt={report.delivery.day} {names} (replaced or removed after the claim)"
 
     def _left_alone(self) -> Iterator[str]:
         if self.seen is None:
@@ -96,20 +106,17 @@ class FeedReport:
         if len(waiting) > _MOST_SHOWN:
             yield f"waiting: {len(waiting) - _MOST_SHOWN} more folders"
         for day in self.known:
-            yield f"left alone: dt={day} (imported before; a new _SUCCESS makes it a new delivery)"
+            yield f"left alone: dt={day} ({IMPORTED_BEFORE})"
         if strangers:
-            names = ", ".join(shown(name) for name in strangers[:_MOST_SHOWN])
-            more = f" and {len(strangers) - _MOST_SHOWN} more" if len(strangers) > _MOST_SHOWN else ""
-            yield f"left alone in current/: {names}{more}"
+            yield f"left alone in current/: {some_names(strangers, self.seen.more_strangers)}"
 
-    @property
-    def markdown(self) -> str:
-        """The run's page in Prefect."""
-        lines = [f"# {self.feed}: {self.state}", "", plain(self.summary), ""]
-        for report in self.deliveries:
-            verdict = verdict_of(report.success)
-            lines += [f"## dt={report.delivery.day}: {verdict}", "", f"Archived in `{report.processed_folder}/`", ""]
-            lines += ["| file | size in bytes |", "|---|---:|"]
-            lines += [f"| {plain(f.name)} | {f.stored.size_bytes:,} |" for f in report.delivery.files]
-            lines += ["", *(f"- {plain(line)}" for line in report.message.splitlines()), ""]
-        return "\n".join(lines)
+
+def counted(number: int, what: str) -> str:
+    """A number of things: `1 folder`, `12,465 records`."""
+    return f"{number:,} {what}{'s' * (number != 1)}"
+
+
+def some_names(names: Sequence[str], others: int = 0, most: int = _MOST_SHOWN) -> str:
+    """The first names, and how many more there are, those of which only the number is known among them."""
+    others += max(0, len(names) - most)
+    return ", ".join(shown(name) for name in names[:most]) + (f" and {others} more" if others else "")

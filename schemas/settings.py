@@ -36,17 +36,22 @@ class Destination(Strict):
     product_key_column: str = Field(
         "", title="Product key column", description="Header of the column that holds each row's product key."
     )
-    product: str = Field("", title="Product", description="The fixed product, like AP-XXXXXXXXXX, instead of a column.")
+    product: str = Field(
+        "",
+        title="Product",
+        description="The fixed product, like AP-XXXXXXXXXX, instead of a column.",
+        json_schema_extra={"pattern": "^(AP-[A-Za-z0-9]+)?$"},  # for the form; see _one_of_two for what it comes to
+    )
     channel: PositiveInt = Field(2, title="Channel", description="1 website, 2 web app, 3 mobile app.")
     environment: str = Field(
         PRODUCTION,
         title="Environment",
-        description="Name of the environment, one of those under environments.",
+        description="One that has a code below: production, integration, qa or stage.",
     )
     environments: dict[str, PositiveInt] = Field(
         default_factory=lambda: dict(ENVIRONMENT_CODES),
         title="Environments",
-        description="The code of each environment in a product key.",
+        description="The code of each environment in a product key. Left empty: those four are 1 to 4.",
     )
     allowed_product_keys: list[Annotated[str, AfterValidator(_product_key)]] = Field(
         default_factory=list,

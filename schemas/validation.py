@@ -117,6 +117,7 @@ class _Reading:
 
     def _write(self, typed: pa.RecordBatch) -> None:
         if self._writer is None:
+            self._spool.touch(mode=0o600)  # what is in it is nobody else's business
             self._writer = pa.ipc.new_stream(str(self._spool), typed.schema)
         self._writer.write_batch(typed)
 

@@ -1,59 +1,78 @@
 """Verbs: bring a decided delivery to `processed/`, each step harmless when repeated (rules P1 to P5)."""
 
 import hashlib
-import logging
+from contextlib import suppress
 
 from blocks.connections import Connections, HeldLease
+from blocks.history import StepName
 from blocks.ledger import Decision
 from blocks.spool import spooled_copies
-from schemas.delivery import Delivery, DeliveryFile, Stage
+from schemas.delivery import Delivery, DeliveryFile, Move, Stage
 from schemas.drop_zone import ERRORS_CSV, MARKER, STATUS_JSON, STATUS_TEXT, ObjectKind, archived_names
-from schemas.errors import ObjectChanged
+from schemas.errors import ObjectChanged, PlaceTaken
 from tasks.verb import verb
-
-_log = logging.getLogger("px_import.archive")
 
 _ARCHIVED = {ObjectKind.INPUT, ObjectKind.BOOKKEEPING, ObjectKind.UNSUPPORTED}
 
 
-@verb("move aside")
-def move_aside(feed: Connections, held: HeldLease, decision: Decision) -> None:
+@verb("move aside", "dt={delivery.day}")
+def move_aside(feed: Connections, held: HeldLease, delivery: Delivery, decision: Decision) -> None:
     """Make room: move what an earlier delivery of the date left (rule P2).
 
+    What somebody has replaced since the decision goes as it is now; what was removed is noted.
+
     Raises:
+        PlaceTaken: something else stands where it was to go.
         DropZoneBusy, AccessRefused: worth another tick.
         LeaseLost: another run has taken over.
     """
-    for move in decision.moves:
-        held.keep()
-        feed.drop_zone.copy(move.source, move.target_key)
-        feed.drop_zone.delete(move.source)
+    gone = [(StepName.NOT_MOVED, move.source.key) for move in decision.moves if not _make_way(feed, held, move)]
+    feed.ledger.advance(held.lease, delivery, Stage.MOVED_ASIDE, gone)
+
+
+def _make_way(feed: Connections, held: HeldLease, move: Move) -> bool:
+    """Move one object; False where it is gone and was not moved before."""
+    zone = feed.drop_zone
+    held.keep()
+    with suppress(ObjectChanged, PlaceTaken):
+        zone.copy(move.source, move.target_key)
+        if zone.delete(move.source):
+            return True
+    found = zone.find(move.source.key)
+    held.ledger.renew(held.lease)  # not before: where another run has taken over, that may be what it has archived
+    if found is None:
+        return zone.head(move.target_key) is not None
+    zone.copy(found, move.target_key)
+    zone.delete(found)
+    return True
 
 
 @verb("archive", "dt={delivery.day}")
 def archive(feed: Connections, held: HeldLease, delivery: Delivery, decision: Decision) -> None:
     """Copy the files, then write the status files; `status.txt` comes last (rule P5).
 
+    What was replaced or removed after the claim, and lies on this machine no more, is noted as not archived.
+
     Raises:
         DropZoneBusy, AccessRefused: worth another tick.
         LeaseLost: another run has taken over.
     """
     zone, folder = feed.drop_zone, feed.settings.zone.processed_folder(delivery.day)
-    names = archived_names(file.name for file in delivery.files)
+    names, lost = archived_names(file.name for file in delivery.files), list[tuple[StepName, str]]()
     for file in delivery.files:
         held.keep()
-        if file.kind in _ARCHIVED:
-            _archive_file(feed, delivery, file, f"{folder}/{names[file.name]}")
+        if file.kind in _ARCHIVED and not _archive_file(feed, delivery, file, f"{folder}/{names[file.name]}"):
+            lost.append((StepName.NOT_ARCHIVED, file.name))
     zone.put(f"{folder}/{STATUS_JSON}", decision.status_json, content_type="application/json")
     if decision.errors_csv is not None:
         zone.put(f"{folder}/{ERRORS_CSV}", decision.errors_csv, content_type="text/csv; charset=utf-8")
     _archive_marker(feed, delivery, f"{folder}/{MARKER}")
     zone.put(f"{folder}/{STATUS_TEXT}", decision.status_txt, content_type="text/plain; charset=utf-8")
-    feed.ledger.advance(held.lease, delivery, Stage.ARCHIVED)
+    feed.ledger.advance(held.lease, delivery, Stage.ARCHIVED, lost)
 
 
-def _archive_file(feed: Connections, delivery: Delivery, file: DeliveryFile, target_key: str) -> None:
-    """Copy the claimed version; if it was replaced meanwhile, put the bytes that were imported."""
+def _archive_file(feed: Connections, delivery: Delivery, file: DeliveryFile, target_key: str) -> bool:
+    """Copy the claimed version; if it is there no more, put the bytes that were imported. False without those."""
     try:
         feed.drop_zone.copy(file.stored, target_key)
     except ObjectChanged:
@@ -63,8 +82,9 @@ def _archive_file(feed: Connections, delivery: Delivery, file: DeliveryFile, tar
                 is_imported = hashlib.file_digest(content, "sha256").hexdigest() == sha256
             if is_imported:
                 feed.drop_zone.put(target_key, path, content_type="application/gzip")
-                return
-        _log.warning("%s was replaced after it was imported and is not archived", file.stored.key)
+                return True
+        return False
+    return True
 
 
 def _archive_marker(feed: Connections, delivery: Delivery, target_key: str) -> None:

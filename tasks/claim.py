@@ -1,10 +1,14 @@
 """Verbs: fix what a run imports, mend it where the bucket has moved on, and close it."""
 
+from contextlib import suppress
+
 from blocks.connections import Connections, HeldLease
+from blocks.history import StepName
 from blocks.ledger import Decision
 from blocks.spool import remove_spools
 from schemas.delivery import Delivery, DeliveryFile
 from schemas.drop_zone import Folder
+from schemas.errors import ImporterError
 from schemas.report import DeliveryReport
 from tasks.verb import verb
 
@@ -53,8 +57,15 @@ def abandon(feed: Connections, held: HeldLease, delivery: Delivery) -> None:
     Raises:
         LeaseLost: another run has taken over.
     """
-    remove_spools(delivery.id)
-    feed.ledger.abandon(held.lease, delivery)
+    if feed.ledger.abandon(held.lease, delivery):  # asked first: a successor may be reading
+        remove_spools(delivery.id)
+
+
+@verb("note trouble", "dt={delivery.day}")
+def note_trouble(feed: Connections, held: HeldLease, delivery: Delivery, sentence: str) -> None:
+    """Add to a delivery's story why it goes no further now; no news where that fails as well."""
+    with suppress(ImporterError):
+        feed.ledger.note_step(held.lease, delivery.id, StepName.FAILED, sentence)
 
 
 @verb("finish", "dt={delivery.day}")
@@ -67,11 +78,12 @@ def finish(feed: Connections, held: HeldLease, delivery: Delivery, decision: Dec
     """
     remove_spools(delivery.id)  # first: nobody looks for the files of a delivery that is finished
     feed.ledger.finish(held.lease, delivery)
-    zone, loaded = feed.settings.zone, feed.ledger.file_outcomes(delivery).values()
     return DeliveryReport(
         delivery=delivery,
         success=decision.verdict == "SUCCESS",
         message=decision.status_txt.decode().partition("\n")[2].rstrip("\n"),
-        records=sum(outcome.rows for outcome in loaded if outcome.counts),
-        processed_folder=zone.url(zone.processed_folder(delivery.day)),
+        files=tuple(feed.ledger.file_outcomes(delivery).values()),
+        not_archived=tuple(
+            step.detail for step in feed.ledger.steps(delivery.id) if step.name is StepName.NOT_ARCHIVED
+        ),
     )

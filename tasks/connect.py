@@ -1,15 +1,16 @@
 """Verbs: open a feed's doors, take the right to import it, and see what an earlier run left unfinished."""
 
 import logging
+from dataclasses import dataclass
 from pathlib import Path
 
 from blocks import connections
 from blocks.connections import Connections, HeldLease
 from blocks.import_settings import ImportSettings
-from blocks.spool import remove_old_spools
+from blocks.spool import old_spools, remove_spools
 from schemas.delivery import Delivery
 from schemas.errors import ImporterError
-from tasks.verb import verb
+from tasks.verb import in_thread, verb
 
 _log = logging.getLogger("px_import.connect")
 
@@ -44,30 +45,45 @@ def take_lease(feed: Connections) -> HeldLease | None:
     return connections.take_lease(feed)
 
 
-@verb("resume")
-def unfinished(feed: Connections, held: HeldLease) -> list[Delivery]:
-    """Deliveries that an earlier run claimed and did not finish, oldest first (rule R1).
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """What earlier runs have left to do.
 
-    What runs that were killed long ago have left on this machine goes.
+    Attributes:
+        deliveries: claimed and not finished, oldest first (rule R1).
+        callbacks_due: whether anything in the outbox is to be told now (rule N2).
+    """
+
+    deliveries: list[Delivery]
+    callbacks_due: bool
+
+
+@verb("resume")
+def unfinished(feed: Connections, held: HeldLease) -> Unfinished:
+    """What earlier runs have left to do.
+
+    What runs that were killed long ago have left on this machine goes, if this ledger knows that nobody needs it:
+    that of another feed's open delivery, or of another ledger's, may be all that is left of what was imported.
 
     Raises:
-        SettingsError: they lie elsewhere than the settings say; see `Ledger.resume`.
+        SettingsError: open deliveries lie elsewhere than the settings say; see `Ledger.resume`.
         StoreBusy: worth another try.
         LeaseLost: another run has taken over.
     """
-    zone = feed.settings.zone
-    found = feed.ledger.resume(held.lease, zone.url(zone.root))
-    remove_old_spools(but={delivery.id for delivery in found})
-    return found
+    found = feed.ledger.resume(held.lease, feed.settings.zone.place)
+    for delivery_id in old_spools():
+        if feed.ledger.is_over(delivery_id):
+            remove_spools(delivery_id)
+    endpoint = feed.settings.status_endpoint
+    return Unfinished(found, bool(endpoint.url and feed.ledger.due_callbacks(feed.settings.feed)))
 
 
-@verb("release lease")
-def release_lease(held: HeldLease) -> None:
-    """Give the feed back; harmless where another run has taken over.
+async def release_lease(held: HeldLease) -> None:
+    """Give the feed back; harmless where another run has taken over. No task: there is nothing to show or try again.
 
     Where the store fails, that is no news for a person: either the work is done, or the run already says what is wrong.
     """
     try:
-        held.ledger.release(held.lease)
+        await in_thread(held.ledger.release, held.lease)
     except ImporterError as exc:
         _log.warning("The feed %s stays taken for up to %g seconds. %s", held.lease.feed, held.lease.seconds, exc)

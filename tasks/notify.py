@@ -17,7 +17,8 @@ class Told:
 
     Attributes:
         unreceived: a sentence for each that was tried and not received; no reason to fail an import.
-        unreachable: the endpoint gave no answer at all: nothing more was sent, and what is due waits for another tick.
+        unreachable: the endpoint gave no answer, or one that says that it cannot take any now, 429 or 5xx: nothing
+            more was sent, and what is due waits for another tick.
     """
 
     unreceived: tuple[str, ...] = ()
@@ -62,7 +63,7 @@ def _send(feed: Connections, held: HeldLease, callback: Callback) -> tuple[str, 
     """Try one callback as often as a run may.
 
     Returns:
-        Why it was not received, empty when it was; and whether the last try had no answer.
+        Why it was not received, empty when it was; and whether others would fare no better now.
     """
     while True:
         held.keep()
@@ -75,5 +76,5 @@ def _send(feed: Connections, held: HeldLease, callback: Callback) -> tuple[str, 
         due = next_attempt(callback.attempts, now, answer.retry_after_seconds, gone=answer.gone)
         feed.ledger.record_answer(held.lease, callback.id, received=False, next_attempt_at=due, answer=said)
         if due is None or not within_run(due, now):
-            return said, answer.status_code is None
+            return said, answer.status_code is None or answer.status_code == 429 or answer.status_code >= 500
         time.sleep((due - now).total_seconds())

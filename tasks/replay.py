@@ -1,12 +1,15 @@
 """Verbs: find an archived delivery, and lay its files out in `current/` once more."""
 
 import re
+import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
 from blocks.connections import Connections, HeldLease
+from blocks.history import StepName
 from blocks.s3_drop_zone import S3DropZone
 from schemas.archived_delivery import ArchivedDelivery
 from schemas.drop_zone import MARKER, STATUS_JSON, StoredObject
@@ -42,27 +45,44 @@ def find_archive(feed: Connections, name: str) -> Archive:
 
     Args:
         feed: the feed's doors.
-        name: the delivery's id or its beginning, or `20210228`, or `20210228.2` for one that made way.
+        name: the delivery's id or its beginning; that behind its date, `20210228/8e2bff`, spares reading the status
+            files of all dates where this ledger does not know it; or `20210228`, or `20210228.2` for one that made way.
 
     Raises:
         SettingsError: there is none, or more than one; or its files are not complete.
         DropZoneBusy, AccessRefused: the archive cannot be read.
     """
+    zone = feed.settings.zone
     if _FOLDER.fullmatch(name):
-        return _archive_in(feed, feed.settings.zone.key("processed", name))
-    ids = feed.ledger.ids(name.lower())
-    records = [record for id_ in ids if (record := feed.ledger.record(id_)) and record.feed == feed.settings.feed]
-    if len(records) != 1:
-        many = f"{len(records)} deliveries begin with {name!r}; write more of it" if records else _unknown(name)
-        raise SettingsError("ID", many)
-    prefix = feed.settings.zone.processed_folder(records[0].day)
-    for stored in feed.drop_zone.list(prefix):
-        folder, _, file = stored.key.rpartition("/")
-        if file == STATUS_JSON and _is_folder(folder, prefix):
-            archive = _archive_in(feed, folder)
-            if archive.delivery.id == records[0].id:
-                return archive
-    raise SettingsError("ID", f"{records[0].id} is not in {feed.settings.zone.url(prefix)} any more; deliver it anew")
+        return _archive_in(feed, zone.key("processed", name))
+    day, _, beginning = name.lower().rpartition("/")
+    records = [feed.ledger.record(id_) for id_ in feed.ledger.ids(beginning)]
+    known = [record for record in records if record and record.feed == feed.settings.feed]
+    if len(known) > 1:
+        raise SettingsError("ID", f"{len(known)} deliveries begin with {beginning!r}; write more of it")
+    if known:
+        day, beginning = known[0].day, known[0].id
+    prefix = zone.processed_folder(day) if day else zone.processed_prefix
+    found = {each.id: folder for folder, each in _deliveries_below(feed, prefix) if each.id.startswith(beginning)}
+    if len(found) == 1:
+        return _archive_in(feed, *found.values())
+    if known:
+        raise SettingsError("ID", f"{beginning} is not in {zone.url(prefix)} any more; deliver it anew")
+    many = f"{len(found)} deliveries begin with {beginning!r}; write more of it"
+    raise SettingsError("ID", many if found else _unknown(name))
+
+
+@verb("find what the ledger does not know")
+def missing(feed: Connections) -> list[ArchivedDelivery]:
+    """The archived deliveries that this ledger has neither imported nor laid out, in the order of their first import.
+
+    Raises:
+        StoreBusy: the ledger cannot be read.
+        DropZoneBusy, AccessRefused: the archive cannot be read.
+    """
+    known = set(feed.ledger.ids(""))
+    found = [each for _, each in _deliveries_below(feed, feed.settings.zone.processed_prefix)]
+    return sorted((each for each in found if each.id not in known), key=lambda each: (each.finished, each.id))
 
 
 def _unknown(name: str) -> str:
@@ -70,8 +90,15 @@ def _unknown(name: str) -> str:
     return f"no delivery of this feed begins with {name!r}; {cure}"
 
 
-def _is_folder(folder: str, latest: str) -> bool:
-    return folder == latest or re.fullmatch(re.escape(latest) + r"\.[1-9][0-9]*", folder) is not None
+def _deliveries_below(feed: Connections, prefix: str) -> Iterator[tuple[str, ArchivedDelivery]]:
+    """Folder and delivery of every archive folder below a prefix that has a delivery's status.json."""
+    processed = feed.settings.zone.processed_prefix
+    for stored in feed.drop_zone.list(prefix):
+        folder, _, name = stored.key.rpartition("/")
+        is_status = name == STATUS_JSON and stored.size_bytes <= _LARGEST_STATUS_BYTES
+        if is_status and _FOLDER.fullmatch(folder.removeprefix(processed)):
+            with suppress(ValueError):
+                yield folder, ArchivedDelivery.parse(feed.drop_zone.read(stored))
 
 
 def _archive_in(feed: Connections, folder: str) -> Archive:
@@ -126,12 +153,10 @@ def check_replay(feed: Connections, archive: Archive, *, even_if_newer: bool) ->
 
 def _newer(feed: Connections, delivery: ArchivedDelivery) -> list[str]:
     """Folders of the feed that were imported after this delivery and hold its date or a later one."""
-    records = feed.ledger.deliveries(feed.settings.feed, limit=10_000)
-    claimed = next((record.claimed_at for record in records if record.id == delivery.id), None)
     later = {
         record.day
-        for record in records
-        if record.day > delivery.day or (record.day == delivery.day and claimed and record.claimed_at > claimed)
+        for record in feed.ledger.deliveries(feed.settings.feed, limit=sys.maxsize)
+        if record.day > delivery.day or (record.day == delivery.day and record.claimed_at > delivery.started)
     }
     return [f"dt={day}" for day in sorted(later)]
 
@@ -150,7 +175,7 @@ def lay_out(feed: Connections, held: HeldLease, archive: Archive) -> None:
         held.keep()
         zone.copy(stored, f"{prefix}{name}")
     _put_marker(zone, f"{prefix}{MARKER}", archive.archived_at)
-    feed.ledger.note_replay(held.lease, archive.delivery.id)
+    feed.ledger.note_step(held.lease, archive.delivery.id, StepName.REPLAYED)
 
 
 def _put_marker(zone: S3DropZone, key: str, archived_at: datetime) -> None:

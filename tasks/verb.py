@@ -23,6 +23,11 @@ def _is_transient(_task: object, _run: object, state: Any) -> bool:  # noqa: ANN
     return isinstance(state.data, TransientError)
 
 
+async def in_thread(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """What a blocking function returns or raises, without holding up the flow; see `verb`."""
+    return await asyncio.wrap_future(begun(function, *args, **kwargs))
+
+
 def verb(name: str, about: str = "") -> Callable[[Callable[P, R]], Callable[P, Awaitable[R]]]:
     """Make a blocking function a task that an async flow awaits.
 
@@ -39,7 +44,7 @@ def verb(name: str, about: str = "") -> Callable[[Callable[P, R]], Callable[P, A
     def decorate(function: Callable[P, R]) -> Callable[P, Awaitable[R]]:
         @wraps(function)
         async def run(*args: P.args, **kwargs: P.kwargs) -> R:
-            return await asyncio.wrap_future(begun(function, *args, **kwargs))
+            return await in_thread(function, *args, **kwargs)
 
         as_task = task(
             name=name,

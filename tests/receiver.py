@@ -27,14 +27,17 @@ def raw(answer: bytes) -> Script:
     return lambda connection: connection.sendall(answer)
 
 
-def endless(start: bytes, again: bytes, pause_seconds: float = 0.0) -> Script:
-    """A beginning, then the same bytes again and again until the caller hangs up."""
+def endless(start: bytes, again: bytes, pause_seconds: float = 0.0, sent: list[bytes] | None = None) -> Script:
+    """A beginning, then the same bytes again and again until the caller hangs up; they are noted in `sent`."""
 
     def play(connection: socket.socket) -> None:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)  # little is sent that nobody has read
         connection.sendall(start)
         end = time.monotonic() + 20  # a test that hangs must still end
         while time.monotonic() < end:
             connection.sendall(again)
+            if sent is not None:
+                sent.append(again)
             time.sleep(pause_seconds)
 
     return play

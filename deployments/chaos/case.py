@@ -38,21 +38,15 @@ class Case:
         scenario: what was delivered.
         fault: what happens; None for nothing.
         number: of the call at which it does, counted from 1 over the fault's doors.
+        begins: only calls whose names begin so are counted.
         change: applied to the importer's code, for showing that a broken importer is noticed; None for none.
     """
 
     scenario: Scenario
     fault: Fault | None = None
     number: int = 0
+    begins: str = ""
     change: Change = None
-
-    def endings(self, struck: Call | None) -> Endings:
-        """The states that may be there in the end, if the fault struck at this call."""
-        if not (self.fault and self.fault.endings):
-            return self.scenario.peaceful()
-        if self.fault.renews_marker and struck and struck.what.startswith("DELETE") and struck.what.endswith(MARKER):
-            return self.scenario.marker_caught()
-        return self.fault.endings(self.scenario)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +80,8 @@ class Watch:
     status_texts: list[bytes] = field(default_factory=list)
     struck: Call | None = None
     broken: list[str] = field(default_factory=list)
-    outlived: int | None = None  # which tick of the run stood still
+    outlived: int | None = None  # which tick of the run stood still while another one did its work
+    marker_caught: bool = False  # whether a new marker may go with the old one
     _met: int = 0
     _from_now_on: dict[Door, Act] = field(default_factory=dict)
     _counting: threading.Lock = field(default_factory=threading.Lock)
@@ -96,11 +91,12 @@ class Watch:
         call, fault = exchange.call, self.case.fault
         with self._counting:
             self.calls.append(call)
-            self._met += fault is not None and call.door in fault.doors
-            strikes = fault if self._met == self.case.number and not self.struck else None
+            fits = fault is not None and fault.meets(call) and call.what.startswith(self.case.begins)
+            self._met += fits
+            strikes = fault if fits and self._met == self.case.number and not self.struck else None
         if call.door is Door.S3 and call.what.startswith("PUT ") and call.what.endswith(f"/{DAY}/{STATUS_TEXT}"):
             self.status_texts.append(call.body)
-        if strikes and call.door in strikes.doors:
+        if strikes:
             self.struck = call
             return strikes.act(exchange, self)
         if act := self._from_now_on.get(call.door):
@@ -114,18 +110,45 @@ class Watch:
     def outlive(self) -> None:
         """See `Scene`."""
         self._running.freeze()
-        self.outlived = len(self._running.ended())
+        tick = len(self._running.ended())
         try:
+            feed = self.scenario.feeds[tick]
+            before = self.stage.steps(feed)
             self.stage.let_time_pass()
             self.broken += _finish(self.stage, self.case, Watch(self.stage, self.scenario, Case(self.scenario)))
+            if self.stage.steps(feed) > before:
+                self.outlived = tick
         finally:
             self._running.thaw()
 
-    def deliver(self, files: Files, *, marker: bool) -> None:
+    def deliver(self, files: Files, *, marker: bool, at_once: bool = False) -> None:
         """See `Scene`."""
-        if marker:
+        if marker and not at_once:
             time.sleep(_NEW_SECOND)
+        before = self.stage.marker_time(USERS)
         self.stage.deliver(USERS, files, marker=marker)
+        # Looks like the old one, or comes between the importer's last look and its deletion.
+        deleting = (
+            self.struck is not None and self.struck.what.startswith("DELETE") and self.struck.what.endswith(MARKER)
+        )
+        self.marker_caught = marker and before is not None and (deleting or before == self.stage.marker_time(USERS))
+
+    def remove(self, *names: str) -> None:
+        """See `Scene`."""
+        self.stage.remove(USERS, names)
+
+    def rob(self) -> None:
+        """See `Scene`."""
+        for files in self.scenario.earlier.get(USERS, ()):
+            self.stage.rob(USERS, files)
+
+    def endings(self) -> Endings:
+        """The states that may be there in the end, now that the fault has struck."""
+        fault, scenario = self.case.fault, self.scenario
+        endings = fault.endings(scenario) if fault and fault.endings else scenario.peaceful()
+        if self.marker_caught:
+            return {feed: [*those, *scenario.marker_caught()[feed]] for feed, those in endings.items()}
+        return endings
 
     def from_now_on(self, door: Door, act: Act) -> None:
         """See `Scene`."""
@@ -171,7 +194,6 @@ def _import_earlier(made: Stage, case: Case) -> None:
                 [ended] = importer.wait()
             if ended.state not in {"Imported", "Rejected"}:
                 raise RuntimeError(f"the scenario cannot be prepared: {ended}")
-            time.sleep(_NEW_SECOND)
     made.receiver.received.clear()
 
 
@@ -202,7 +224,7 @@ def _finish(made: Stage, case: Case, watch: Watch) -> list[str]:
         if crashes := [each.crash for each in ended if each.crash]:
             return [f"crashed when it was run again: {crash}" for crash in crashes]
         if all(each.state == "NothingToDo" for each in ended) and len(ended) == len(case.scenario.feeds):
-            return broken_in_the_end(made, case.scenario, case.endings(watch.struck), told)
+            return broken_in_the_end(made, case.scenario, watch.endings(), told)
     return [f"after {_RUNS} more runs it has not come to rest: {ended}"]
 
 

@@ -5,8 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from deployments.chaos.exchange import RESET, Door, Exchange, Reply
-from deployments.chaos.scenarios import LATE, Endings, Files, Scenario
+from deployments.chaos.exchange import RESET, Call, Door, Exchange, Reply
+from deployments.chaos.scenarios import LATE, USERS, Endings, Files, Scenario
+from schemas.drop_zone import MARKER
 
 _DELAY_SECONDS = 0.3
 
@@ -26,8 +27,14 @@ class Scene(Protocol):
     def outlive(self) -> None:
         """Freeze the importer, let its lease run out and another run do everything, then let it go on."""
 
-    def deliver(self, files: Files, *, marker: bool) -> None:
-        """Put files into the folder of users that is being imported, as the customer."""
+    def deliver(self, files: Files, *, marker: bool, at_once: bool = False) -> None:
+        """Put files into the folder of users that is being imported, as the customer; a marker in a new second."""
+
+    def remove(self, *names: str) -> None:
+        """Take files back from that folder, as the customer."""
+
+    def rob(self) -> None:
+        """Remove the files of the earlier delivery of users from the archive, where they have not made way yet."""
 
     def from_now_on(self, door: Door, act: Act) -> None:
         """Do the same to every further call at a door while this run lasts."""
@@ -47,7 +54,9 @@ class Fault:
         act: plays it at the chosen call.
         doors: where it can happen.
         endings: of a scenario, the states that may be there in the end; None: as if nothing had happened.
-        renews_marker: whether the customer also puts a new marker.
+        between_transactions: whether of the store's calls only those count that begin a transaction. Within one, the
+            importer holds the store: whoever comes meanwhile is told so, and nothing else happens.
+        repeated: whether it needs an earlier delivery.
     """
 
     name: str
@@ -55,7 +64,14 @@ class Fault:
     act: Act
     doors: frozenset[Door] = _SERVERS
     endings: Callable[[Scenario], Endings] | None = None
-    renews_marker: bool = False
+    between_transactions: bool = False
+    repeated: bool = False
+
+    def meets(self, call: Call) -> bool:
+        """Whether it can happen at a call."""
+        if call.door not in self.doors:
+            return False
+        return not self.between_transactions or call.door in _HTTP or call.what.startswith("BEGIN")
 
 
 def _kill_before(_: Exchange, scene: Scene) -> Reply:
@@ -139,6 +155,26 @@ def _deliver_anew(exchange: Exchange, scene: Scene) -> Reply:
     return exchange.forward()
 
 
+def _renew_at_once(exchange: Exchange, scene: Scene) -> Reply:
+    scene.deliver(scene.scenario.replaced, marker=True, at_once=True)
+    return exchange.forward()
+
+
+def _remove_file(exchange: Exchange, scene: Scene) -> Reply:
+    scene.remove(scene.scenario.last)
+    return exchange.forward()
+
+
+def _remove_folder(exchange: Exchange, scene: Scene) -> Reply:
+    scene.remove(MARKER, *scene.scenario.pending[USERS])
+    return exchange.forward()
+
+
+def _rob_archive(exchange: Exchange, scene: Scene) -> Reply:
+    scene.rob()
+    return exchange.forward()
+
+
 FAULTS = (
     Fault("killed before", "the importer is killed before the call takes effect", _kill_before),
     Fault("killed after", "the importer is killed after the call took effect", _kill_after),
@@ -152,19 +188,40 @@ FAULTS = (
     Fault("cut", "the answer breaks off half-way", _cut),
     Fault("late", "the answer comes late", _delay),
     Fault(
-        "outlived", "the importer stands still until another run has taken over and done everything", _outlived, _HTTP
+        "outlived",
+        "the importer stands still until another run has taken over and done everything",
+        _outlived,
+        _SERVERS | {Door.FILE},
+        between_transactions=True,
     ),
     Fault("file added", "the customer adds a file to the folder", _add, _HTTP, Scenario.added),
     Fault("file replaced", "the customer replaces a file in the folder", _replace, _HTTP, Scenario.exchanged),
+    Fault("file removed", "the customer removes a file from the folder", _remove_file, _HTTP, Scenario.file_removed),
+    Fault("folder removed", "the customer removes the folder", _remove_folder, _HTTP, Scenario.folder_removed),
     Fault(
         "delivered anew",
         "the customer replaces a file and the marker",
         _deliver_anew,
         _HTTP,
         Scenario.delivered_anew,
-        True,
+    ),
+    Fault(
+        "delivered anew at once",
+        "the same, with no wait for a new second",
+        _renew_at_once,
+        _HTTP,
+        Scenario.delivered_anew,
+    ),
+    Fault(
+        "archive robbed",
+        "somebody removes the earlier delivery's file from the archive",
+        _rob_archive,
+        _HTTP,
+        Scenario.archive_robbed,
+        repeated=True,
     ),
     Fault("killed at a statement", "the importer is killed before a statement", _kill_before, frozenset({Door.FILE})),
 )
 #: Played by `syncs`: no call can be seen at that door.
 AT_SYNC = Fault("killed at a sync", "the importer is killed in an fdatasync", _kill_before, frozenset({Door.DISK}))
+ALL = (*FAULTS, AT_SYNC)

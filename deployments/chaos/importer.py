@@ -15,6 +15,7 @@ import threading
 import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -29,8 +30,8 @@ from schemas.report import TAKEN
 from tasks import verb
 
 _forked = multiprocessing.get_context("forkserver")
-_forked.set_forkserver_preload([__name__])
-_PATIENCE_SECONDS = 120
+_forked.set_forkserver_preload(["deployments.chaos.warm"])
+_PATIENCE_SECONDS = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,24 +138,22 @@ class Importer:
 
     def ended(self) -> list[Ended]:
         """The ticks that have ended so far."""
-        while self._results.poll():
-            self._ended.append(self._results.recv())
+        with suppress(EOFError, ConnectionError):
+            while self._results.poll():
+                self._ended.append(self._results.recv())
         return self._ended
 
     def wait(self) -> list[Ended]:
-        """How its ticks ended, as far as it came before it was killed.
-
-        Raises:
-            TimeoutError: it does not end.
-        """
-        while True:
-            if not self._results.poll(_PATIENCE_SECONDS):
-                raise TimeoutError(f"a run does not end; so far: {self._ended}")
-            try:
+        """How its ticks ended, as far as it came before it was killed; one that does not end is, and has crashed."""
+        try:
+            while self._results.poll(_PATIENCE_SECONDS):
                 self._ended.append(self._results.recv())
-            except EOFError:
-                self._process.join()
-                return self._ended
+            self.kill()
+            self._ended.append(Ended("", "Failed", "", f"it did not end within {_PATIENCE_SECONDS} seconds"))
+        except (EOFError, ConnectionError):
+            pass  # the end
+        self._process.join()
+        return self._ended
 
 
 class _Statement:
@@ -185,6 +184,7 @@ def _run(
     results: Connection, statements: Connection | None, settings: Sequence[SettingsFile], surroundings: Surroundings
 ) -> None:
     """The process: a tick of each feed; one feed's trouble is never another's (rule R3)."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is for the parent, which ends its runs
     tempfile.tempdir = str(surroundings.folder)
     for name in ("HTTP_PROXY", "http_proxy", "NO_PROXY", "no_proxy", "ALL_PROXY", "all_proxy"):
         os.environ.pop(name, None)
@@ -197,9 +197,10 @@ def _run(
     verb.begun = ThreadPoolExecutor(1).submit  # type: ignore[attr-defined,assignment]
     if surroundings.change:
         surroundings.change()
-    results.recv()
-    for each in settings:
-        results.send(_tick(each))
+    with suppress(EOFError, ConnectionError):  # the parent is gone
+        results.recv()
+        for each in settings:
+            results.send(_tick(each))
 
 
 def _tick(settings: SettingsFile) -> Ended:

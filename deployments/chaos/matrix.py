@@ -2,7 +2,7 @@
 
 import itertools
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -40,8 +40,12 @@ class Matrix:
     every: int = 1
     jobs: int = os.cpu_count() or 1
 
-    def play(self, ground: Ground) -> Iterator[Result]:
+    def play(self, ground: Ground, known: Collection[tuple[str, str, int]] = frozenset()) -> Iterator[Result]:
         """Play all cases; each result as it comes, the one of a scenario with no fault first.
+
+        Args:
+            ground: where.
+            known: scenario, fault and number of the cases that are left out, since they were played before.
 
         Raises:
             NotPlayable: a scenario with no fault at all does not end as it should.
@@ -57,25 +61,40 @@ class Matrix:
                 if result.broken:
                     raise NotPlayable(scenario.name, result.broken)
                 yield result
-                cases = [Case(scenario, fault, number) for fault, number in self._strikes(result.calls)]
-                for future in as_completed([submit(case) for case in cases]):
+                cases = [Case(scenario, fault, number) for fault, number in self._strikes(scenario, result.calls)]
+                new = [case for case in cases if _name(case) not in known]
+                for future in as_completed([submit(case) for case in new]):
                     yield future.result()
-                if AT_SYNC in self.faults and ground.database == "sqlite":
-                    yield from self._until_spared(scenario, submit)
+                if AT_SYNC in self.faults:
+                    yield from self._until_spared(scenario, submit, known)
 
-    def _until_spared(self, scenario: Scenario, submit: Callable[[Case], Future[Result]]) -> Iterator[Result]:
-        """Nobody has counted these calls: strike at ever later ones until the run ends before."""
-        for number in itertools.count(1, self.every):
-            result = submit(Case(scenario, AT_SYNC, number)).result()
-            if result.call is None:
+    def _until_spared(
+        self,
+        scenario: Scenario,
+        submit: Callable[[Case], Future[Result]],
+        known: Collection[tuple[str, str, int]],
+    ) -> Iterator[Result]:
+        """Nobody has counted these calls: strike at ever later ones until a run ends before."""
+        every = (Case(scenario, AT_SYNC, number) for number in itertools.count(1, self.every))
+        cases = (case for case in every if _name(case) not in known)
+        while True:
+            results = [each.result() for each in [submit(case) for case in itertools.islice(cases, self.jobs)]]
+            yield from (result for result in results if result.call)
+            if not all(result.call for result in results):
                 return
-            yield result
 
-    def _strikes(self, calls: Sequence[Call]) -> Iterator[tuple[Fault, int]]:
+    def _strikes(self, scenario: Scenario, calls: Sequence[Call]) -> Iterator[tuple[Fault, int]]:
         """Which fault strikes at which call."""
         for offset, fault in enumerate(self.faults):
-            fitting = sum(call.door in fault.doors for call in calls)
-            yield from ((fault, number) for number in range(1 + offset % self.every, fitting + 1, self.every))
+            if fault.repeated and not scenario.earlier:
+                continue
+            fitting = sum(fault.meets(call) for call in calls)
+            first = 1 + offset % min(self.every, max(fitting, 1))  # at least one of each, however few it meets
+            yield from ((fault, number) for number in range(first, fitting + 1, self.every))
+
+
+def _name(case: Case) -> tuple[str, str, int]:
+    return case.scenario.name, case.fault.name if case.fault else "", case.number
 
 
 @contextmanager

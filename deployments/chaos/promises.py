@@ -6,8 +6,10 @@ Both give a sentence for every promise that is not kept, none where all are.
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
-from deployments.chaos.scenarios import Ending, Files, Record, Scenario, status_text
+from deployments.chaos.expected import callback, errors_csv, status_json, status_text
+from deployments.chaos.scenarios import DAY, PRODUCT_KEY, Ending, Files, Record, Scenario
 from deployments.chaos.stage import Stage
 from schemas.delivery import Stage as DeliveryStage
 from schemas.drop_zone import ERRORS_CSV, MARKER, STATUS_JSON, STATUS_TEXT
@@ -31,8 +33,11 @@ def broken_in_the_end(
         endings: per feed, the states of which one must be there.
         told: every body that was written to `status.txt`, in order, whatever became of it.
     """
-    faults = [f"{feed}: {fault}" for feed in scenario.feeds for fault in _in_the_end(stage, feed, endings[feed])]
-    faults += _callbacks(stage, scenario)
+    faults, met = [], {}
+    for feed in scenario.feeds:
+        met[feed] = _met(stage, feed, endings[feed])
+        faults += [f"{feed}: {fault}" for fault in _in_the_end(stage, feed, met[feed])]
+    faults += _callbacks(stage, scenario, met)
     faults += [f"left behind on this machine: {name}" for name in stage.leftovers()]
     faults += _status_once(stage, scenario, told)
     return faults
@@ -59,6 +64,7 @@ def _midway(stage: Stage, scenario: Scenario, feed: str) -> Iterator[str]:
     elif not current and not scenario.earlier.get(feed):
         yield "current/ was cleared before status.txt was there"
     yield from _loaded_in_part(scenario, feed, records)
+    yield from _products(stage, feed, records)
     if _bodies(stage) and not _archived_somewhere(stage, scenario):
         yield "a callback was sent before status.txt was there"
 
@@ -67,8 +73,14 @@ def _loaded_in_part(scenario: Scenario, feed: str, records: Mapping[str, Record]
     for name, file in scenario.pending[feed].items():
         rows = [row for row in file.rows if _is_new(row, scenario, feed)]
         stored = [row for row in rows if records.get(str(row["id"])) == row]
-        if stored and (file.fault or len(stored) != len(rows)):
+        if stored and (file.blemish or len(stored) != len(rows)):
             yield f"{name} is loaded in part"
+
+
+def _products(stage: Stage, feed: str, records: Mapping[str, Record]) -> Iterator[str]:
+    """Each record has the product of its feed, in the same transaction (rule K3)."""
+    if (found := stage.products(feed)) != [(identifier, PRODUCT_KEY) for identifier in sorted(records)]:
+        yield f"the records {sorted(records)} have the products {found}"
 
 
 def _is_new(row: Record, scenario: Scenario, feed: str) -> bool:
@@ -86,37 +98,56 @@ def _archived_somewhere(stage: Stage, scenario: Scenario) -> bool:
     )
 
 
-def _in_the_end(stage: Stage, feed: str, endings: Sequence[Ending]) -> Iterator[str]:
+def _met(stage: Stage, feed: str, endings: Sequence[Ending]) -> Ending | None:
+    """Which ending bucket and archive show, of several alike the one that status.txt tells of; None for none."""
     current, folders = stage.current(feed), stage.archive(feed)
     shown = [{name: body for name, body in folder.items() if name not in _OURS} for folder in folders]
-    ending = next((each for each in endings if _is_there(each, shown, current)), None)
+    alike = [each for each in endings if _is_there(each, shown, current)]
+    told = [folder.get(STATUS_TEXT) for folder in folders]
+    return next((each for each in alike if [*map(status_text, each.imported)] == told), next(iter(alike), None))
+
+
+def _in_the_end(stage: Stage, feed: str, ending: Ending | None) -> Iterator[str]:
+    current, folders = stage.current(feed), stage.archive(feed)
     if ending is None:
         yield f"current/ holds {sorted(current)}, processed/ {[sorted(folder) for folder in folders]}: not as delivered"
         return
-    if stage.records(feed) != ending.records:
-        yield f"the store holds {stage.records(feed)} instead of {ending.records}"
-    for files, folder in zip(ending.imported, folders, strict=True):
+    if (records := stage.records(feed)) != ending.records:
+        yield f"the store holds {records} instead of {ending.records}"
+    yield from _products(stage, feed, records)
+    for number, (files, folder) in enumerate(zip(ending.imported, folders, strict=True)):
         yield from _status_files(files, folder)
+        yield from _status_json(stage, feed, status_json(feed, ending.imported[:number], files), folder)
     yield from _ledger(stage, feed, ending)
 
 
 def _is_there(ending: Ending, archived: Sequence[Mapping[str, bytes]], current: Mapping[str, bytes]) -> bool:
-    return _contents(ending.waiting) == current and [_contents(files) for files in ending.imported] == archived
+    waiting = _contents(ending.waiting) | ({MARKER: b""} if ending.marked else {})
+    return waiting == current and [_contents(files) for files in ending.imported] == archived
 
 
 def _contents(files: Files) -> dict[str, bytes]:
-    return {name: file.body for name, file in files.items()}
+    return {name: file.body for name, file in files.items() if not file.removed | file.lost}
 
 
 def _status_files(files: Files, folder: Mapping[str, bytes]) -> Iterator[str]:
-    expected = {STATUS_TEXT, STATUS_JSON, MARKER} | ({ERRORS_CSV} if any(f.fault for f in files.values()) else set())
+    faults = errors_csv(files)
+    expected = {STATUS_TEXT, STATUS_JSON, MARKER} | ({ERRORS_CSV} if faults else set())
     if folder.keys() & _OURS != expected:
         yield f"the archive holds the status files {sorted(folder.keys() & _OURS)}, not {sorted(expected)}"
     if folder.get(STATUS_TEXT) != status_text(files):
         yield f"status.txt says {folder.get(STATUS_TEXT, b'nothing')!r}, not {status_text(files)!r}"
+    if folder.get(ERRORS_CSV) != faults:
+        yield f"errors.csv says {folder.get(ERRORS_CSV)!r}, not {faults!r}"
+
+
+def _status_json(stage: Stage, feed: str, expected: dict[str, Any], folder: Mapping[str, bytes]) -> Iterator[str]:
     told = json.loads(folder.get(STATUS_JSON, b"{}"))
-    if told.get("verdict") != status_text(files).decode().partition("\n")[0]:
-        yield "status.json has another verdict than status.txt"
+    times, identifier = (told.pop("started", ""), told.pop("finished", "")), told.pop("delivery_id", "")
+    if told != expected:
+        yield f"status.json says {told}, not {expected}"
+    if identifier not in {each.id for each in stage.ledger.deliveries(feed)} or not "" < times[0] <= times[1]:
+        yield f"status.json tells of a delivery {identifier!r} at {times}, which the ledger does not know"
 
 
 def _ledger(stage: Stage, feed: str, ending: Ending) -> Iterator[str]:
@@ -138,18 +169,18 @@ def _bodies(stage: Stage) -> dict[str, set[bytes]]:
     return bodies
 
 
-def _callbacks(stage: Stage, scenario: Scenario) -> Iterator[str]:
-    """At least one callback a delivery, always with one id and one body, and its words are those of status.txt."""
+def _callbacks(stage: Stage, scenario: Scenario, met: Mapping[str, Ending | None]) -> Iterator[str]:
+    """At least one callback a delivery, always with one id and one body, which says what status.txt says."""
     bodies = _bodies(stage)
     if any(len(each) > 1 for each in bodies.values()):
         yield "a callback was sent with two bodies under one id"
-    told = sorted(json.loads(body)["message"] for each in bodies.values() for body in each)
-    wanted = sorted(
-        folder.get(STATUS_TEXT, b"").decode().partition("\n")[2].rstrip("\n")
-        for feed in scenario.feeds
-        for folder in stage.archive(feed)[len(scenario.earlier.get(feed, ())) :]
-    )
-    if told != wanted:
+    told = [json.loads(body) for each in bodies.values() for body in each]
+    wanted = [
+        callback(f"{stage.zone(feed).root}/processed/{DAY}", files)
+        for feed, ending in met.items()
+        for files in (ending.imported[len(scenario.earlier.get(feed, ())) :] if ending else ())
+    ]
+    if sorted(told, key=repr) != sorted(wanted, key=repr):
         yield f"the status endpoint was told {told}, not {wanted}"
 
 

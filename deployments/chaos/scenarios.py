@@ -4,12 +4,14 @@ import csv
 import gzip
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from schemas.catalogue import Entity
 
 DAY = "20210228"
+PRODUCT = "AP-XXXXXXXXXX"
+PRODUCT_KEY = f"{PRODUCT}-2-1"  # with channel and environment, as each record has it
 USERS, ACCOUNTS = "users", "accounts"
 ENTITIES = MappingProxyType({USERS: Entity.USER, ACCOUNTS: Entity.ACCOUNT})
 
@@ -17,11 +19,36 @@ Record = Mapping[str, str | float]
 
 
 @dataclass(frozen=True, slots=True)
+class Blemish:
+    """The one fault of a file, as its line in `errors.csv` has it; row and line are 0 where the whole file is meant."""
+
+    line: int
+    row: int
+    column: str
+    code: str
+    message: str
+
+    @property
+    def sentence(self) -> str:
+        """As `status.txt` tells it."""
+        return f"{self.message}: 1 row (line {self.line})" if self.row else self.message
+
+
+@dataclass(frozen=True, slots=True)
 class InputFile:
-    """One gzipped CSV file; `fault` is what status.txt says of it, empty where it can be loaded."""
+    """One gzipped CSV file.
+
+    Attributes:
+        text: its content.
+        blemish: why nothing of it is loaded; None where it can be.
+        removed: whether it was gone before it was read.
+        lost: whether it was removed from the archive.
+    """
 
     text: str
-    fault: str = ""
+    blemish: Blemish | None = None
+    removed: bool = False
+    lost: bool = False
 
     @property
     def body(self) -> bytes:
@@ -37,9 +64,16 @@ class InputFile:
         ]
 
     @property
+    def loaded(self) -> list[Record]:
+        """Those of its records that come into the store: all, or none."""
+        return [] if self.blemish else self.rows
+
+    @property
     def message(self) -> str:
         """Its line in status.txt."""
-        return self.fault or f"{len(self.rows)} records were uploaded"
+        if self.blemish:
+            return f"Parsing Errors:[ {self.blemish.sentence} ]"
+        return f"{len(self.rows)} records were uploaded"
 
 
 Files = Mapping[str, InputFile]
@@ -50,10 +84,17 @@ _NONE: Files = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """One state that may be there in the end: what was imported, oldest first, and what still lies in `current/`."""
+    """One state that may be there in the end.
+
+    Attributes:
+        imported: deliveries, oldest first.
+        waiting: files that still lie in `current/`.
+        marked: whether the marker does.
+    """
 
     imported: tuple[Files, ...]
     waiting: Files = field(default_factory=dict)
+    marked: bool = False
 
     @property
     def records(self) -> dict[str, Record]:
@@ -61,7 +102,7 @@ class Ending:
         records: dict[str, Record] = {}
         for files in self.imported:
             for name in sorted(files):
-                for row in [] if files[name].fault else files[name].rows:
+                for row in files[name].loaded:
                     identifier = str(row["id"])
                     records[identifier] = {**records.get(identifier, {}), **row}
         return records
@@ -90,6 +131,11 @@ class Scenario:
     def feeds(self) -> tuple[str, ...]:
         """In the order of their ticks."""
         return tuple(self.pending)
+
+    @property
+    def last(self) -> str:
+        """Name of the last of the pending files of users."""
+        return max(self.pending[USERS])
 
     @property
     def replaced(self) -> Files:
@@ -130,18 +176,43 @@ class Scenario:
         return {**self.peaceful(), USERS: [self.ending(USERS, self.replaced), self.ending(USERS, pending=taken)]}
 
     def marker_caught(self) -> Endings:
-        """If that happens between the last look at the marker and its deletion: the new file stays, without its marker.
+        """If the new marker goes with the old one: the new file stays, and waits for a marker.
 
-        S3 tells two empty objects apart by their time only, and deletes under no condition on that.
+        S3 tells two empty objects apart by their time in seconds only, and deletes under no condition on that.
         """
         return {**self.peaceful(), USERS: [self.ending(USERS, waiting=self.replaced)]}
 
+    def file_removed(self) -> Endings:
+        """If the last file is removed: it counts if it was read before; else it is missing, or was never there."""
+        others = {name: file for name, file in self.pending[USERS].items() if name != self.last}
+        if not others:
+            return self._or_never(marked=True)
+        taken = [others, {**others, self.last: _missing(self.last, self.pending[USERS][self.last])}]
+        return {**self.peaceful(), USERS: [self.ending(USERS), *(self.ending(USERS, pending=each) for each in taken)]}
 
-def status_text(files: Files) -> bytes:
-    """The `status.txt` of a delivery (rule P3)."""
-    verdict = "ERROR" if any(file.fault for file in files.values()) else "SUCCESS"
-    lines = [f"{name}: {file.message}" if len(files) > 1 else file.message for name, file in sorted(files.items())]
-    return "\n".join([verdict, *lines, ""]).encode()
+    def folder_removed(self) -> Endings:
+        """If all is removed: what was read before counts, the rest is missing; with nothing read it was never there."""
+        files = sorted(self.pending[USERS].items())
+        taken = [
+            {name: _missing(name, file) if position >= read else file for position, (name, file) in enumerate(files)}
+            for read in range(1, len(files))
+        ]
+        never = self._or_never(marked=False)
+        return {**never, USERS: [*never[USERS], *(self.ending(USERS, pending=each) for each in taken)]}
+
+    def archive_robbed(self) -> Endings:
+        """If a file of the earlier delivery is removed from the archive: it is lost, and nothing else."""
+        robbed = tuple({name: replace(file, lost=True) for name, file in each.items()} for each in self.earlier[USERS])
+        return {**self.peaceful(), USERS: [self.ending(USERS), Ending((*robbed, self.pending[USERS]))]}
+
+    def _or_never(self, *, marked: bool) -> Endings:
+        never = Ending(self.earlier.get(USERS, ()), marked=marked)
+        return {**self.peaceful(), USERS: [self.ending(USERS), never]}
+
+
+def _missing(name: str, file: InputFile) -> InputFile:
+    sentence = f"Missing file: '{name}' was removed before it was imported"
+    return replace(file, blemish=Blemish(0, 0, "", "missing-file", sentence), removed=True)
 
 
 _FIRST = InputFile("id,email,score\nu1,ann@example.com,1\nu2,bob@example.com,2\nu3,eve@example.com,3\n")
@@ -151,7 +222,7 @@ _SECOND = InputFile(
 _THIRD = InputFile("id,email,score\nu5,joe@example.com,5\nu1,anna@example.com,6\n")
 _WRONG = InputFile(
     "id,email,score\nu6,kim@example.com,six\nu7,lea@example.com,7\n",
-    "Parsing Errors:[ Invalid number in Column 'score': 1 row (line 2) ]",
+    Blemish(2, 1, "score", "invalid-number", "Invalid number in Column 'score'"),
 )
 _ACCOUNTS = InputFile("id,name\na1,Alpha\na2,Beta\n")
 

@@ -2,12 +2,15 @@
 
 import re
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from botocore.exceptions import ClientError
 
 from blocks.aws_session import s3_client
 from blocks.database import Store
@@ -15,7 +18,7 @@ from blocks.feed_settings import SettingsFile
 from blocks.import_settings import ImportSettings
 from blocks.ledger import Ledger
 from blocks.stores import open_store
-from deployments.chaos.scenarios import DAY, ENTITIES, Files, Record
+from deployments.chaos.scenarios import DAY, ENTITIES, PRODUCT, Files, Record
 from deployments.receiver import Receiver
 from schemas.drop_zone import MARKER, DropZone
 
@@ -154,7 +157,7 @@ class Stage:
                 "kms_key_id": given.kms_key_id,
                 "authorization": given.authorization,
                 "store": store_url,
-                "destination": {"product": "AP-XXXXXXXXXX"},
+                "destination": {"product": PRODUCT},
                 "status_endpoint": {
                     "url": callback_url,
                     "api_key": "of-no-account",
@@ -183,6 +186,30 @@ class Stage:
             key = f"{self.zone(feed).current_prefix}dt={DAY}/{name}"
             self.client.put_object(Bucket=self.zone(feed).bucket, Key=key, Body=body)
 
+    def remove(self, feed: str, names: Iterable[str]) -> None:
+        """Take objects back out of `current/`, as a customer may."""
+        for name in names:
+            key = f"{self.zone(feed).current_prefix}dt={DAY}/{name}"
+            self.client.delete_object(Bucket=self.zone(feed).bucket, Key=key)
+
+    def rob(self, feed: str, files: Files) -> None:
+        """Remove an earlier delivery's files from the latest folder of the archive, if they still lie there."""
+        prefix = f"{self.zone(feed).processed_prefix}{DAY}/"
+        there = self._below(prefix, feed)
+        for name, file in files.items():
+            if there.get(name) == file.body:
+                self.client.delete_object(Bucket=self.zone(feed).bucket, Key=f"{prefix}{name}")
+
+    def marker_time(self, feed: str) -> datetime | None:
+        """When the marker was put, None where there is none; in whole seconds, as S3 has it for everybody."""
+        key = f"{self.zone(feed).current_prefix}dt={DAY}/{MARKER}"
+        try:
+            return self.client.head_object(Bucket=self.zone(feed).bucket, Key=key)["LastModified"].replace(
+                microsecond=0
+            )
+        except ClientError:
+            return None
+
     def current(self, feed: str) -> dict[str, bytes]:
         """What lies in the folder of `current/`, by name."""
         return self._below(f"{self.zone(feed).current_prefix}dt={DAY}/", feed)
@@ -206,15 +233,28 @@ class Stage:
     def records(self, feed: str) -> dict[str, Record]:
         """The store's records by id, blanks left out; none where nothing was ever loaded."""
         names = {"users": ("id", "email", "score"), "accounts": ("id", "name")}[feed]
-        if self.ground.database == "sqlite" and not self.database_file.exists():
-            return {}
-        with self.store.read() as reader:
-            columns = ", ".join(f'"{name}"' for name in names)
-            if not self._has_table(reader, feed):
-                return {}
-            rows = reader.execute(f"SELECT {columns} FROM {feed}")  # noqa: S608 - our own names
+        rows = self._rows(feed, names)
         records = [{n: v for n, v in zip(names, row, strict=True) if v is not None} for row in rows]
         return {record["id"]: record for record in records}
+
+    def products(self, feed: str) -> list[tuple[str, str]]:
+        """Id and product of every record, a pair for each product."""
+        entity = ENTITIES[feed].value
+        return sorted(self._rows(f"{entity}_products", (f"{entity}_id", "product_key")))
+
+    def steps(self, feed: str) -> int:
+        """How many steps the ledger tells of a feed's deliveries."""
+        mine = {identifier for identifier, whose in self._rows("import_deliveries", ("id", "feed")) if whose == feed}
+        return sum(identifier in mine for (identifier,) in self._rows("import_steps", ("delivery_id",)))
+
+    def _rows(self, table: str, names: Sequence[str]) -> list[tuple[Any, ...]]:
+        if self.ground.database == "sqlite" and not self.database_file.exists():
+            return []
+        with self.store.read() as reader:
+            if not self._has_table(reader, table):
+                return []
+            columns = ", ".join(f'"{name}"' for name in names)
+            return [tuple(row) for row in reader.execute(f"SELECT {columns} FROM {table}")]  # noqa: S608 - our own names
 
     def _has_table(self, reader: Any, name: str) -> bool:  # noqa: ANN401
         if self.ground.database == "sqlite":

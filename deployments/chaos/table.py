@@ -1,8 +1,7 @@
-"""What came of a matrix, as a table for people and as lines for programs."""
+"""What came of a matrix, a line a case, and as a table for people."""
 
-import csv
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,29 +9,64 @@ from deployments.chaos.case import Result
 from deployments.chaos.faults import Fault
 from schemas.errors import SettingsError
 
-_COLUMNS = ("scenario", "fault", "number", "door", "call", "result")
 _KEPT = "as promised"
 
 
-def outcome(result: Result) -> str:
-    """One case in words; empty where all is as promised."""
-    if result.call is None:
-        return "the fault met no call"
-    return "; ".join(result.broken)
+@dataclass(frozen=True, slots=True, order=True)
+class Line:
+    """One case that was played.
+
+    Attributes:
+        scenario: its name.
+        fault: its name.
+        number: of the call at which the fault struck.
+        door: of that call; empty where the run made fewer.
+        call: what it was.
+        result: `as promised`, or what was broken.
+    """
+
+    scenario: str
+    fault: str
+    number: int
+    door: str
+    call: str
+    result: str
+
+    @classmethod
+    def of(cls, result: Result) -> "Line":
+        """The line of a result."""
+        case, call = result.case, result.call
+        place = (call.door.value, call.what) if call else ("", "")
+        broken = "; ".join(result.broken) if call else "the fault met no call"
+        return cls(case.scenario.name, case.fault.name if case.fault else "", case.number, *place, broken or _KEPT)
+
+    @property
+    def broken(self) -> str:
+        """The case in words; empty where all is as promised."""
+        return "" if self.result == _KEPT else self.result
 
 
-def summary(results: Sequence[Result], faults: Sequence[Fault]) -> str:
+def summary(lines: Sequence[Line], faults: Sequence[Fault]) -> str:
     """A Markdown table: a line a fault, a column a scenario, in each cell how often it was played and what broke."""
-    scenarios = list(dict.fromkeys(result.case.scenario.name for result in results))
-    lines = [
+    scenarios = list(dict.fromkeys(line.scenario for line in lines))
+    rows = [
         f"| {' | '.join(['fault', *scenarios])} |",
         f"|---|{'---:|' * len(scenarios)}",
     ]
     for fault in faults:
-        cells = [_cell([each for each in results if _is(each, scenario, fault)]) for scenario in scenarios]
+        cells = [
+            _cell([line for line in lines if (line.scenario, line.fault) == (name, fault.name)]) for name in scenarios
+        ]
         if any(cells):
-            lines.append(f"| **{fault.name}**: {fault.about} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+            rows.append(f"| **{fault.name}**: {fault.about} | {' | '.join(cells)} |")
+    return "\n".join(rows)
+
+
+def _cell(lines: Sequence[Line]) -> str:
+    broken = sum(bool(line.broken) for line in lines)
+    if broken:
+        return f"**{broken} of {len(lines)} broken**"
+    return f"{len(lines)} ✓" if lines else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,29 +99,3 @@ class Section:
         if not count:
             raise SettingsError("--into", f"{self.path} has no line {begin!r} with {end!r} after it; put both there")
         return page
-
-
-def write_cases(path: Path, results: Iterable[Result]) -> None:
-    """A line a case, as CSV."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(_COLUMNS)
-        writer.writerows(sorted(map(_row, results)))
-
-
-def _cell(results: Sequence[Result]) -> str:
-    broken = sum(bool(outcome(result)) for result in results)
-    if broken:
-        return f"**{broken} of {len(results)} broken**"
-    return f"{len(results)} ✓" if results else ""
-
-
-def _is(result: Result, scenario: str, fault: Fault) -> bool:
-    return result.case.scenario.name == scenario and result.case.fault is fault
-
-
-def _row(result: Result) -> tuple[str, str, int, str, str, str]:
-    case, call = result.case, result.call
-    fault = case.fault.name if case.fault else ""
-    place = (call.door.value, call.what) if call else ("", "")
-    return (case.scenario.name, fault, case.number, *place, outcome(result) or _KEPT)

@@ -217,7 +217,7 @@ def test_a_role_that_cannot_be_assumed(s3, monkeypatch, answer, meaning, words):
         monkeypatch.setenv("AWS_ENDPOINT_URL_STS", server.url)
         with pytest.raises(ImporterError, match=words) as raised:
             ask(keys(assume_role_arn=ROLE), s3.url)
-    assert type(raised.value) is meaning
+    assert isinstance(raised.value, meaning)
     assert "given-secret" not in str(raised.value)
 
 

@@ -278,20 +278,20 @@ WRITES: Mapping[str, Callable[[Ledger, Lease, Delivery, ValidFile], object]] = {
     "reject": lambda ledger, lease, delivery, valid: ledger.reject(lease, delivery, REJECTED, PLACES),
     "load": load,
     "decide": lambda ledger, lease, delivery, valid: decide(ledger, lease, delivery),
-    "advance": lambda ledger, lease, delivery, valid: ledger.advance(lease, delivery, Stage.ARCHIVED),
+    "advance": lambda ledger, lease, delivery, valid: ledger.advance(lease, delivery, Stage.MOVED_ASIDE),
     "finish": lambda ledger, lease, delivery, valid: ledger.finish(lease, delivery),
     "record answer": lambda ledger, lease, delivery, valid: ledger.record_answer(
-        lease, ledger.due_callbacks(FEED)[0].id, received=True, next_attempt_at=None, answer="200"
+        lease, ledger.callbacks(FEED)[0].id, received=True, next_attempt_at=None, answer="200"
     ),
     "make due": lambda ledger, lease, delivery, valid: ledger.make_due(
-        lease, ledger.due_callbacks(FEED)[0].id, even_if_received=False
+        lease, ledger.callbacks(FEED)[0].id, even_if_received=False
     ),
 }
 BEFORE: Mapping[str, tuple[Stage, ...]] = {
     "advance": (Stage.DECIDED,),
-    "finish": (Stage.DECIDED, Stage.ARCHIVED, Stage.CLEARED),
-    "record answer": (Stage.DECIDED,),
-    "make due": (Stage.DECIDED,),
+    "finish": tuple(Stage)[1:],
+    "record answer": tuple(Stage)[1:],
+    "make due": tuple(Stage)[1:],
 }
 
 
@@ -641,22 +641,22 @@ def test_without_a_decision_there_is_none_to_ask_for(ledger: Ledger, delivery: D
 
 def finish(ledger: Ledger, lease: Lease, delivery: Delivery) -> None:
     decide(ledger, lease, delivery)
-    ledger.advance(lease, delivery, Stage.ARCHIVED)
-    ledger.advance(lease, delivery, Stage.CLEARED)
+    for stage in tuple(Stage)[2:]:
+        ledger.advance(lease, delivery, stage)
     ledger.finish(lease, delivery)
 
 
 @pytest.mark.rule("R1")
 def test_a_delivery_only_moves_on_and_step_by_step(ledger: Ledger, lease: Lease, delivery: Delivery) -> None:
-    for stage in (Stage.DECIDED, Stage.ARCHIVED):
+    for stage in (Stage.DECIDED, Stage.MOVED_ASIDE):
         with pytest.raises(ValueError, match=f"claimed cannot be {stage}"):
             ledger.advance(lease, delivery, stage)
     decide(ledger, lease, delivery)
-    with pytest.raises(ValueError, match="decided cannot be cleared"):
-        ledger.advance(lease, delivery, Stage.CLEARED)
+    with pytest.raises(ValueError, match="decided cannot be archived"):
+        ledger.advance(lease, delivery, Stage.ARCHIVED)
     with pytest.raises(ValueError, match="not cleared"):
         ledger.finish(lease, delivery)
-    for stage in (Stage.ARCHIVED, Stage.ARCHIVED, Stage.CLEARED, Stage.ARCHIVED, Stage.CLAIMED):
+    for stage in (Stage.MOVED_ASIDE, Stage.ARCHIVED, Stage.ARCHIVED, Stage.CLEARED, Stage.ARCHIVED, Stage.CLAIMED):
         ledger.advance(lease, delivery, stage)
     [cleared] = ledger.open_deliveries(FEED)
     assert cleared.stage is Stage.CLEARED
@@ -689,10 +689,22 @@ def test_people_can_see_what_was_imported(ledger: Ledger, lease: Lease, delivery
 # --- the outbox -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.rule("N1")
+def test_a_callback_waits_for_its_delivery(ledger: Ledger, lease: Lease, delivery: Delivery) -> None:
+    decide(ledger, lease, delivery)
+    for stage in tuple(Stage)[2:]:
+        ledger.advance(lease, delivery, stage)
+        assert ledger.due_callbacks(FEED) == []
+    assert [callback.finished_at for callback in ledger.callbacks(FEED)] == [None]
+    ledger.finish(lease, delivery)
+    assert [callback.delivery_id for callback in ledger.due_callbacks(FEED)] == [delivery.id]
+    assert [callback.finished_at for callback in ledger.callbacks(FEED)] == [ledger.deliveries()[0].finished_at]
+
+
 @pytest.mark.rule("N2")
 @pytest.mark.rule("N3")
 def test_a_callback_waits_under_one_id_until_it_is_received(ledger: Ledger, lease: Lease, delivery: Delivery) -> None:
-    decide(ledger, lease, delivery)
+    finish(ledger, lease, delivery)
     [callback] = ledger.due_callbacks(FEED)
     assert (callback.delivery_id, callback.body, callback.attempts) == (delivery.id, '{"message": "Größe"}'.encode(), 0)
     now = datetime.now(UTC)
@@ -705,7 +717,7 @@ def test_a_callback_waits_under_one_id_until_it_is_received(ledger: Ledger, leas
 
 @pytest.mark.rule("N2")
 def test_a_callback_is_not_due_before_its_time(ledger: Ledger, lease: Lease, delivery: Delivery) -> None:
-    decide(ledger, lease, delivery)
+    finish(ledger, lease, delivery)
     [callback] = ledger.due_callbacks(FEED)
     now = datetime.now(UTC)
     ledger.record_answer(lease, callback.id, received=False, next_attempt_at=now + timedelta(hours=1), answer="503")
@@ -726,7 +738,7 @@ def test_a_callback_is_not_due_before_its_time(ledger: Ledger, lease: Lease, del
 def test_a_callback_that_is_done_stays_done(
     store: Store, ledger: Ledger, lease: Lease, delivery: Delivery, received: bool, done: str
 ) -> None:
-    decide(ledger, lease, delivery)
+    finish(ledger, lease, delivery)
     [callback] = ledger.due_callbacks(FEED)
     ledger.record_answer(lease, callback.id, received=received, next_attempt_at=None, answer="410 gone")
     assert count(store, "import_callbacks", f"{done} AND attempts = 1 AND last_answer = '410 gone'") == 1
@@ -741,7 +753,7 @@ def test_the_callback_that_waited_longest_goes_first(ledger: Ledger, lease: Leas
     for day in ("20211225", "20211226"):
         delivery = ledger.claim(lease, Entity.USER, folder(day=day))
         assert delivery
-        decide(ledger, lease, delivery)
+        finish(ledger, lease, delivery)
     first, second = ledger.due_callbacks(FEED)
     assert first.id != second.id
     sooner = datetime.now(UTC) - timedelta(hours=1)
@@ -763,8 +775,10 @@ def test_every_step_is_kept_with_its_run_and_only_once(
     assert later
     for _ in range(2):
         decide(ledger, later, delivery)
-    [callback] = ledger.due_callbacks(FEED)
+    [callback] = ledger.callbacks(FEED)
     ledger.record_answer(later, callback.id, received=False, next_attempt_at=LATER, answer="503 busy")
+    ledger.advance(later, delivery, Stage.MOVED_ASIDE, [(StepName.NOT_MOVED, "old was removed meanwhile")])
+    ledger.advance(later, delivery, Stage.MOVED_ASIDE, [(StepName.NOT_MOVED, "old was removed meanwhile")])
     for stage in (Stage.ARCHIVED, Stage.ARCHIVED, Stage.CLEARED):
         ledger.advance(later, delivery, stage)
     for _ in range(2):
@@ -776,6 +790,8 @@ def test_every_step_is_kept_with_its_run_and_only_once(
         ("run-1", 1, StepName.LOADED, USERS),
         ("run-2", 2, StepName.DECIDED, "ERROR"),
         ("run-2", 2, StepName.TOLD, "503 busy"),
+        ("run-2", 2, StepName.NOT_MOVED, "old was removed meanwhile"),
+        ("run-2", 2, StepName.MOVED_ASIDE, ""),
         ("run-2", 2, StepName.ARCHIVED, ""),
         ("run-2", 2, StepName.CLEARED, ""),
         ("run-2", 2, StepName.FINISHED, ""),
@@ -832,7 +848,7 @@ def test_a_place_is_not_taken_over_while_another_feed_has_open_deliveries_there(
 def test_a_callback_is_made_due_again_with_its_tries_counted_anew(
     ledger: Ledger, lease: Lease, delivery: Delivery
 ) -> None:
-    decide(ledger, lease, delivery)
+    finish(ledger, lease, delivery)
     [callback] = ledger.due_callbacks(FEED)
     ledger.record_answer(lease, callback.id, received=False, next_attempt_at=None, answer="410 Gone")
     [record] = ledger.callbacks(FEED)

@@ -219,7 +219,8 @@ def test_a_commit_waits_for_the_disk(store: PostgresStore, theirs: str, ours: st
 # --- rights -----------------------------------------------------------------------------------------------------------
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "store.md"
-OWNER, USER_ONLY = re.findall(r"```sql\n(CREATE ROLE .*?)```", DOCUMENT.read_text(), re.DOTALL)
+OWNER, LEDGER_ONLY, *RECORDS = re.findall(r"```sql\n((?:CREATE ROLE|GRANT) .*?)```", DOCUMENT.read_text(), re.DOTALL)
+DAYS = {Entity.USER: "20211225", Entity.ACCOUNT: "20211226"}
 
 
 @dataclass(frozen=True)
@@ -261,14 +262,14 @@ def role(local_postgres: LocalPostgres) -> Role:
     return role
 
 
-def whole_delivery(store: PostgresStore, make_file: MakeFile) -> None:
+def whole_delivery(store: PostgresStore, make_file: MakeFile, *entities: Entity) -> None:
     """Every verb of the ledger, and a load of each entity."""
     ledger = Ledger(store)
     ledger.migrate()
     lease = ledger.acquire("feed", "run", 60)
     assert lease
-    for entity, day in ((Entity.USER, "20211225"), (Entity.ACCOUNT, "20211226")):
-        folder = ledger_steps.folder(day=day)
+    for entity in entities:
+        folder = ledger_steps.folder(day=DAYS[entity])
         ledger.resume(lease, f"s3://b/{entity}")
         forgotten = ledger.claim(lease, entity, folder)
         assert forgotten
@@ -285,21 +286,28 @@ def whole_delivery(store: PostgresStore, make_file: MakeFile) -> None:
             ledger.record_answer(lease, callback.id, received=True, next_attempt_at=None, answer="200")
             ledger.make_due(lease, callback.id, even_if_received=True)
     ledger.release(lease)
-    assert [record.stage for record in ledger.deliveries()] == ["cleared"] * 2
+    assert {record.stage for record in ledger.deliveries()} == {"cleared"}
 
 
 def test_a_role_with_a_schema_of_its_own_needs_no_other_right(role: Role, make_file: MakeFile) -> None:
     role.run(OWNER)
-    whole_delivery(role.store, make_file)
+    whole_delivery(role.store, make_file, *Entity)
+    with role.owners.read() as reader:
+        tables = reader.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'px'")
+    shown = DOCUMENT.read_text().partition("## SQLite")[0]
+    assert {table for (table,) in tables if f"`{table}`" not in shown} == set()
 
 
 def test_a_role_that_may_make_no_table_needs_only_these_rights(role: Role, make_file: MakeFile) -> None:
-    whole_delivery(role.owners, make_file)
-    with role.owners.transaction() as tx:
-        for table in ("import_deliveries", "users", "accounts", "user_products", "account_products"):
-            tx.execute(f"DELETE FROM {table}")
-    role.run(USER_ONLY)
-    whole_delivery(role.store, make_file)
+    """Granted when the first delivery of an entity has made its tables, and no others."""
+    for entity, rights in zip(Entity, ((LEDGER_ONLY, RECORDS[0]), (RECORDS[1],)), strict=True):
+        whole_delivery(role.owners, make_file, entity)
+        with role.owners.transaction() as tx:
+            for table in ("import_deliveries", f"{entity}s", f"{entity}_products"):
+                tx.execute(f"DELETE FROM {table}")
+        for each in rights:
+            role.run(each)
+        whole_delivery(role.store, make_file, entity)
     with pytest.raises(AccessRefused) as caught:
         load(role.store, make_file([{"id": "a", "score": 1.0}]))
     assert 'run ALTER TABLE users ADD COLUMN "score" double precision (must be owner of table users)' in str(
@@ -321,7 +329,7 @@ def test_a_right_that_is_missing_is_named(role: Role, make_file: MakeFile) -> No
     role.run("GRANT USAGE ON SCHEMA px TO px_import")
     with pytest.raises(AccessRefused, match=r"permission denied for schema px.*docs/store.md"):
         Ledger(role.store).migrate()
-    whole_delivery(role.owners, make_file)
+    whole_delivery(role.owners, make_file, *Entity)
     with pytest.raises(AccessRefused, match=r"permission denied for table users.*docs/store.md"):
         load(role.store, make_file([{"id": "a"}]))
     role.run("REVOKE TEMPORARY ON DATABASE px FROM px_import")

@@ -22,6 +22,7 @@ from schemas.drop_zone import DropZone, StoredObject
 from schemas.errors import (
     AccessRefused,
     DropZoneBusy,
+    DropZoneSilent,
     ImporterError,
     LeaseLost,
     NotThere,
@@ -685,7 +686,7 @@ def test_each_request_says_its_conditions_and_no_other_right_is_called_for(tmp_p
         pytest.param(xml_error(500, "InternalError"), DropZoneBusy, "InternalError", id="a server's fault"),
         pytest.param(xml_error(400, "RequestTimeout"), DropZoneBusy, "RequestTimeout", id="a slow request"),
         pytest.param(Answer(502, b"<html>Bad Gateway</html>"), DropZoneBusy, "502", id="a gateway's page"),
-        pytest.param(Answer(reset=True), DropZoneBusy, "endpoint_url", id="a cut connection"),
+        pytest.param(Answer(reset=True), DropZoneSilent, "endpoint_url", id="a cut connection"),
         pytest.param(Answer(200, b"<half"), DropZoneBusy, "500", id="half an XML document"),
         pytest.param(Answer(200, b"<html></html>"), DropZoneBusy, "not S3's", id="a web page"),
         pytest.param(Answer(403, b"no & no"), AccessRefused, "grant s3:ListBucket", id="no XML"),

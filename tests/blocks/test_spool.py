@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from blocks.spool import Spool, remove_old_spools, remove_spools, spooled_copies
+from blocks.spool import Spool, old_spools, remove_spools, spooled_copies
 from schemas.errors import AccessRefused
 
 D1, D2 = "8e2bff1c-f9bc-5867-9348-36830d004a04", "83ab3091-5d32-50e2-be3d-fbba3ff61c91"
+D3 = "0b6f2f0e-5a0b-5d39-9a53-2f6a0c1d7e11"
 
 
 @pytest.fixture(autouse=True)
@@ -47,17 +48,14 @@ def test_what_somebody_else_has_made_is_refused_and_left_alone(place: Path, trap
     assert {path.name for path in place.iterdir()} == {"elsewhere", name.name}
 
 
-def test_only_old_spools_of_no_open_delivery_are_cleared_up(place: Path):
+def test_a_spool_is_old_when_nothing_in_it_is_new(place: Path):
     week_ago = time.time() - 8 * 24 * 3600
-    old, recent, kept = Spool.of(D1, 1), Spool.of(D1, 2), Spool.of(D2, 1)
-    touched = Spool.of(D1, 3)
-    touched.stored(0).touch()
+    old, recent, touched = Spool.of(D1, 1), Spool.of(D2, 1), Spool.of(D3, 1)
     stranger = place / "px-import-of-somebody"
     stranger.mkdir(mode=0o700)
-    for folder in (old.folder, kept.folder, touched.folder, stranger):
-        os.utime(folder, (week_ago, week_ago))
-    old.stored(0).touch()
-    os.utime(old.stored(0), (week_ago, week_ago))
-    os.utime(old.folder, (week_ago, week_ago))
-    remove_old_spools(but={D2})
-    assert sorted(place.iterdir()) == sorted([recent.folder, kept.folder, touched.folder, stranger])
+    for spool in (old, touched):
+        spool.stored(0).touch()
+    for path in (old.stored(0), old.folder, touched.folder, stranger):
+        os.utime(path, (week_ago, week_ago))
+    assert old_spools() == {D1}
+    assert recent.folder.exists()

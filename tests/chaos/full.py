@@ -1,4 +1,4 @@
-"""The whole matrix on the servers of the tests, into docs/promises.md: `make chaos`. Takes hours."""
+"""The whole matrix on the servers of the tests, into docs/promises.md: `make chaos`; with --resume it goes on."""
 
 import argparse
 import sys
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from deployments.cli import main
+from deployments.cli import INTERRUPTED, TERMINATED, main
 from deployments.local_postgres import LocalPostgres
 from deployments.local_s3 import LocalS3
 from tests.ministack import MiniStack
@@ -25,7 +25,7 @@ def full(grounds: list[str], rest: list[str]) -> int:
         rest: further arguments for `px-import chaos`.
 
     Returns:
-        0 all is as promised, 1 a promise was broken, 2 trouble.
+        0 all is as promised, 1 a promise was broken, 2 trouble, more if it was stopped.
     """
     with (
         tempfile.TemporaryDirectory() as name,
@@ -41,6 +41,8 @@ def full(grounds: list[str], rest: list[str]) -> int:
         for ground in grounds:
             server, store = ground.split(", ")
             results.append(_play(path, servers[server], stores[store], ground, rest))
+            if results[-1] in {INTERRUPTED, TERMINATED}:
+                break
         return max(results)
 
 

@@ -1,19 +1,24 @@
 """The matrix as a user plays it."""
 
 import csv
+import subprocess
+import sys
+import time
 
 import pytest
 import yaml
 
 from blocks.stores import open_store
-from deployments.chaos.case import Case, Result
+from deployments.chaos import importer
+from deployments.chaos.case import Case, Result, play
 from deployments.chaos.command import Wishes, chaos
 from deployments.chaos.exchange import Call, Door
 from deployments.chaos.faults import FAULTS
 from deployments.chaos.matrix import Matrix
 from deployments.chaos.scenarios import REJECTED
 from deployments.chaos.stage import Ground, keys_below
-from deployments.cli import main
+from deployments.cli import INTERRUPTED, TERMINATED, main
+from flows import import_feed as flow
 
 
 @pytest.fixture
@@ -59,11 +64,104 @@ def test_a_broken_promise_is_told_with_its_place(monkeypatch, settings_file, tmp
     assert "two [bold]things[/]; went wrong" in cases.read_text()
 
 
+def played(case, *broken):
+    return Result(case, Call(Door.S3, "PUT users/x"), broken, (), ())
+
+
+def test_what_an_interrupted_run_has_played_well_is_not_played_again(monkeypatch, settings_file, tmp_path, capsys):
+    cases, asked = tmp_path / "cases.csv", []
+
+    def play(matrix, ground, known):
+        asked.append(set(known))
+        if known:
+            yield played(Case(REJECTED, FAULTS[0], 2))
+            return
+        yield played(Case(REJECTED, FAULTS[0], 2), "sad")
+        yield played(Case(REJECTED, FAULTS[0], 1))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Matrix, "play", play)
+    arguments = ["chaos", str(settings_file), "--fault", "killed before", "--cases", str(cases)]
+    assert main(arguments) == INTERRUPTED
+    assert main([*arguments, "--resume"]) == 0
+    assert asked == [set(), {("rejected file", "killed before", 1)}]
+    assert ": 2 cases, 0 broken, on " in capsys.readouterr().out
+    assert [row["number"] for row in csv.DictReader(cases.read_text().splitlines())] == ["1", "2"]
+
+
+def test_cases_that_are_known_are_left_out(sqlite_ground):
+    matrix = Matrix([REJECTED], [FAULTS[0]], every=15)
+    known = [("rejected file", "killed before", 1)]
+    assert [result.case.number for result in matrix.play(sqlite_ground, known)] == [0, 16]
+
+
 def test_what_stays_is_told(monkeypatch, settings_file, capsys):
-    monkeypatch.setattr(Matrix, "play", lambda *_: iter([]))
+    monkeypatch.setattr(Matrix, "play", lambda *_: iter([played(Case(REJECTED, FAULTS[0], 1))]))
     monkeypatch.setattr(Ground, "left_behind", lambda _: ["export/px-chaos-1/x"])
     assert chaos(settings_file, Wishes()) == 1
     assert "left behind: export/px-chaos-1/x" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("store", "fault", "sentence"),
+    [
+        ("sqlite:///px.db", "killed at a sync", "killed at a sync (strace is not installed)"),
+        ("postgresql://me:x@127.0.0.1:1/db", "killed at a sync", "killed at a sync (only with SQLite: "),
+        ("postgresql://me:x@127.0.0.1:1/db", "killed at a statement", "killed at a statement (only with SQLite: "),
+    ],
+)
+def test_where_nothing_can_be_played_there_is_no_success(monkeypatch, settings_file, capsys, store, fault, sentence):
+    monkeypatch.setenv("PATH", "/nowhere")
+    settings_file.write_text(settings_file.read_text().replace("sqlite:///px.db", store))
+    assert main(["chaos", str(settings_file), "--fault", fault]) == 2
+    assert f"px-import: nothing can be played here: {sentence}" in capsys.readouterr().err
+
+
+def test_nor_where_nothing_was_played(monkeypatch, settings_file, capsys):
+    monkeypatch.setattr(Matrix, "play", lambda *_: iter([Result(Case(REJECTED), None, (), (), ())]))
+    assert main(["chaos", str(settings_file)]) == 2
+    assert "px-import: nothing was played" in capsys.readouterr().err
+
+
+def test_what_was_left_out_is_told_with_its_reason(monkeypatch, settings_file, capsys):
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setattr(Matrix, "play", lambda *_: iter([played(Case(REJECTED, FAULTS[0], 1))]))
+    assert main(["chaos", str(settings_file)]) == 0
+    assert (
+        "; each fault at every call. Not played: killed at a sync (strace is not installed)." in capsys.readouterr().out
+    )
+
+
+def test_sigterm_leaves_nothing_behind(settings_file, sqlite_ground):
+    command = [sys.executable, "-m", "deployments.cli", "chaos", str(settings_file), "--scenario", "rejected file"]
+    with (
+        sqlite_ground.client() as client,
+        subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as running,
+    ):
+        while running.poll() is None and not list(keys_below(client, sqlite_ground.zone.bucket, "")):
+            time.sleep(0.02)
+        running.terminate()
+        _, err = running.communicate()
+        assert (running.returncode, err) == (TERMINATED, "px-import: stopped\n")
+        assert list(keys_below(client, sqlite_ground.zone.bucket, "")) == []
+
+
+def test_a_run_that_does_not_end_is_a_broken_promise(monkeypatch, sqlite_ground):
+    monkeypatch.setattr(importer, "_PATIENCE_SECONDS", 0.5)
+    result = played_by(sqlite_ground, Case(REJECTED, change=stands_still))
+    assert any("crashed: it did not end within 0.5 seconds" in each for each in result.broken)
+
+
+def played_by(ground, case):
+    with ground.client() as client:
+        return play(ground, case, "still", client)
+
+
+def stands_still():
+    async def archive(*_):
+        time.sleep(60)
+
+    flow.archive = archive
 
 
 def test_scratch_schemas_are_seen_if_they_stay(postgres_ground):
@@ -77,12 +175,25 @@ def test_scratch_schemas_are_seen_if_they_stay(postgres_ground):
     ("arguments", "sentence"),
     [
         (["--fault", "gnome"], "--fault: there is no fault 'gnome'; there are: killed before, killed after,"),
+        (["--resume"], "--resume: name with --cases the file that an interrupted run has written."),
+        (
+            ["--cases", "/nowhere/cases.csv"],
+            "--cases: /nowhere/cases.csv cannot be written (No such file or directory).",
+        ),
+        (["--cases", __file__, "--resume"], f"--cases: {__file__} is no list of cases; name another file."),
         (["--scenario", "none"], "--scenario: there is no scenario 'none'; there are: first delivery, repeated date,"),
     ],
 )
 def test_what_is_unknown_is_refused(settings_file, capsys, arguments, sentence):
     assert main(["chaos", str(settings_file), *arguments]) == 2
     assert sentence in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["--every", "0"], ["--every", "-3"], ["--jobs", "-1"], ["--jobs", "0"]])
+def test_a_number_that_is_none_is_refused(settings_file, capsys, arguments):
+    with pytest.raises(SystemExit, match="2"):
+        main(["chaos", str(settings_file), *arguments])
+    assert f"argument {arguments[0]}: {arguments[1]} is no number from 1 on" in capsys.readouterr().err
 
 
 def test_a_bucket_that_does_not_take_part_is_told_in_a_sentence(settings_file, bucket, capsys):

@@ -25,15 +25,21 @@ DOCUMENT = {
 
 
 def read(**changes: Any) -> ImportSettings:
-    return ImportSettings.model_validate(DOCUMENT | changes)
+    return ImportSettings.model_validate(DOCUMENT | {"authorization": {}, "catalogue": {}} | changes)
 
 
 def test_the_form_begins_with_what_everybody_fills_in() -> None:
-    schema = ImportSettings.model_json_schema()
-    names = list(schema["properties"])
+    names = list(ImportSettings.model_json_schema()["properties"])
     assert set(names) == set(ImportSettings.model_fields)
     assert names[:5] == ["feed", "entity", "bucket", "base_folder", "authorization"]
-    assert [field["position"] for field in schema["properties"].values()] == list(range(len(names)))
+
+
+def test_the_schema_is_made_once_and_each_who_asks_has_a_copy(monkeypatch: pytest.MonkeyPatch) -> None:
+    schema = ImportSettings.model_json_schema()
+    ImportSettings.model_json_schema()["properties"].clear()
+    monkeypatch.setattr("prefect.blocks.core.Block.model_json_schema", None)  # so that making it anew would fail
+    assert ImportSettings.model_json_schema() == schema
+    assert schema["properties"]
 
 
 def test_the_parts_of_the_form_are_titled_for_people() -> None:
@@ -41,7 +47,6 @@ def test_the_parts_of_the_form_are_titled_for_people() -> None:
     parts = [part for part in schema["definitions"].values() if part.get("title") in {"Limits", "Status endpoint"}]
     assert len(parts) == 2
     assert not any("rule" in part["description"] for part in parts)
-    assert all(field["description"] for field in schema["properties"].values())
 
 
 def test_prefect_takes_a_reference_to_a_document_as_a_deployments_parameter() -> None:
@@ -60,10 +65,27 @@ def test_a_document_with_a_wrong_setting_is_one_sentence() -> None:
         read(lease_seconds=1)
 
 
+@pytest.mark.rule("S10")
+def test_a_store_that_an_older_document_holds_as_url_stays_secret() -> None:
+    assert {"store", "store.password"} <= set(ImportSettings.model_json_schema()["secret_fields"])
+
+
 def test_a_block_that_was_not_chosen_in_the_form_is_the_default() -> None:
     settings = read(authorization=None, catalogue=None)
     assert settings.authorization.aws_access_key_id is None
     assert settings.catalogue == AttributeCatalogue()
+
+
+@pytest.mark.rule("S9")
+@pytest.mark.parametrize(
+    ("name", "default"),
+    [("authorization", "the machine's own credentials"), ("catalogue", "PX's default attributes")],
+)
+def test_a_block_that_has_been_deleted_is_not_taken_for_the_default(name: str, default: str) -> None:
+    document = DOCUMENT | {"authorization": {}, "catalogue": {}}
+    del document[name]  # as Prefect hands the document out then
+    with pytest.raises(SettingsError, match=f"^px-import-settings/users: {name}: none is chosen, or .* {default}"):
+        ImportSettings.model_validate(document)
 
 
 def test_prefects_own_word_in_a_block_inside_a_document_is_no_setting() -> None:

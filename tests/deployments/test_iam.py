@@ -3,11 +3,10 @@
 import asyncio
 import gzip
 import json
-from io import StringIO
+import re
 from pathlib import Path
 from typing import Any
 
-import hcl2
 import pytest
 import yaml
 
@@ -107,15 +106,66 @@ def test_a_star_in_a_folder_is_no_pattern():
 
 
 def test_terraform_says_the_same(tmp_path, capsys):
-    path = str(write(tmp_path))
-    documents = json.loads(printed(capsys, path))
-    read = hcl2.load(StringIO(printed(capsys, path, "--terraform")))
-    text = json.dumps(read)
-    kinds = [next(iter(each)).strip('"') for each in read["resource"]]
-    assert kinds == ["aws_iam_role", "aws_iam_role_policy", "aws_s3_bucket_policy"]
-    for place in documents["rolePolicy"]["Statement"][1]["Resource"]:
-        assert text.count(place) == 2
-    assert text.count("subscription-1") == 1
+    """What stands in `jsonencode(…)` is JSON but for `$${`; the rest is these lines."""
+    role = "arn:aws:iam::123456789012:role/service/deep/s3-import"
+    authorization = {"role_arn": role, "external_id": "a-${b}-%{c}-1"}
+    encryption = {"sse": "aws:kms", "kms_key_id": "alias/px"}
+    path = str(write(tmp_path, base_folder="a*/%{b}", authorization=authorization, **encryption))
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("b", "${b}")
+        documents = json.loads(printed(capsys, path))
+        text = printed(capsys, path, "--terraform")
+    inner = r"jsonencode\((\{\n.*?\n  \})\)"
+    encoded = [json.loads(re.sub(r"([$%])\1\{", r"\1{", each)) for each in re.findall(inner, text, re.DOTALL)]
+    assert encoded == [documents["trustRelationship"], documents["rolePolicy"], documents["bucketPolicy"]]
+    assert "a${*}/%{b}/current/*" in json.dumps(documents)
+    assert re.findall(r"(?<![$%])[$%]\{", text) == []
+    assert re.sub(inner, "…", text, flags=re.DOTALL) == TERRAFORM
+
+
+TERRAFORM = """\
+resource "aws_iam_role" "px_import" {
+  name               = "s3-import"
+  path               = "/service/deep/"
+  assume_role_policy = …
+}
+
+resource "aws_iam_role_policy" "px_import" {
+  name   = "px-import"
+  role   = aws_iam_role.px_import.id
+  policy = …
+}
+
+# One bucket has one policy: merge these statements into it where there is one.
+resource "aws_s3_bucket_policy" "px_import" {
+  bucket = "my-bucket"
+  policy = …
+}
+"""
+
+
+@pytest.mark.parametrize("trusted", ["*", 'junk"', "arn:aws:iam::*:user/x", "arn:aws:iam::210987654321:user/*"])
+def test_who_is_nobody_in_particular_is_not_trusted(tmp_path, capsys, trusted):
+    assert main(["iam", str(write(tmp_path)), "--trust", trusted]) == 2
+    assert "--trust: name a user, a role or a whole account" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"status_endpoint": {"url": "${PX_UNSET}", "signing_secret": "${PX_UNSET}"}}, 0),
+        ({"store": "postgresql://px:${PX_UNSET}@db:${PX_UNSET}/px"}, 0),
+        ({"bucket": "${PX_UNSET}/export"}, 2),
+        ({"base_folder": "${PX_UNSET}"}, 2),
+        ({"authorization": {"role_arn": "${PX_UNSET}"}}, 2),
+        ({"base_foldr": "users"}, 2),
+        ({"authorization": {"rolearn": "x"}}, 2),
+    ],
+)
+def test_only_what_decides_the_rights_must_be_there(tmp_path, capsys, changes, code):
+    assert main(["iam", str(write(tmp_path, **changes))]) == code
+    said = capsys.readouterr().err
+    assert bool(re.search("PX_UNSET is not set|did you mean", said)) == bool(code)
 
 
 @pytest.mark.rule("R4")
@@ -144,6 +194,9 @@ def test_a_delivery_runs_under_the_documents_and_a_neighbour_is_out_of_reach(min
     iam.put_role_policy(RoleName=bucket, PolicyName="p", PolicyDocument=json.dumps(documents["rolePolicy"]))
     ministack.client.put_bucket_policy(Bucket=bucket, Policy=json.dumps(documents["bucketPolicy"]))
 
+    assert main(["doctor", str(path)]) == 0, capsys.readouterr().out  # nothing was ever delivered
+    assert "neither current/ nor processed/ is in" in capsys.readouterr().out
+
     folder = "export/users/current/dt=20210228"
     for content in (b"id\n1\n", b"id\n2\n"):  # the second one moves the first aside
         body = gzip.compress(content, mtime=0)
@@ -155,6 +208,8 @@ def test_a_delivery_runs_under_the_documents_and_a_neighbour_is_out_of_reach(min
     assert "export/users/processed/20210228/status.txt" in keys_now
     assert "export/users/processed/20210228.1/status.txt" in keys_now
     assert not [each for each in keys_now if "/current/" in each]
+    assert main(["doctor", str(path)]) == 0
+    assert "is empty: nothing waits" in capsys.readouterr().out
 
     neighbour = ImportSettings.from_file(write(tmp_path, **changes, base_folder="accounts"))
     with pytest.raises(AccessRefused, match="grant s3:"):

@@ -39,7 +39,7 @@ def running(command: list[str], cwd: Path, environment: Mapping[str, str], log: 
         process.wait()
 
 
-def eventually(look: Callable[[], T], seconds: float = 60.0) -> T:
+def eventually(look: Callable[[], T], seconds: float = 240.0) -> T:
     """What `look` finds, as soon as it finds something."""
     end = time.monotonic() + seconds
     while not (found := look()):
@@ -55,9 +55,12 @@ class PrefectServer:
         environment: of the commands: the server's address, its home, and nothing of Prefect's from outside.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, auth_string: str = "") -> None:
         self.folder, self._port = folder, unused_port()
-        self._api = httpx.Client(base_url=f"http://127.0.0.1:{self._port}/api", timeout=60)
+        user, _, password = auth_string.partition(":")
+        self._api = httpx.Client(
+            base_url=f"http://127.0.0.1:{self._port}/api", timeout=60, auth=(user, password) if auth_string else None
+        )
         outside = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
         self.environment = outside | {
             "PREFECT_HOME": str(folder / "prefect-home"),
@@ -67,12 +70,14 @@ class PrefectServer:
             "DO_NOT_TRACK": "1",
             "PATH": f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}",
         }
+        if auth_string:
+            self.environment["PREFECT_API_AUTH_STRING"] = auth_string
 
     @contextmanager
     def started(self) -> Iterator["PrefectServer"]:
         command = ["prefect", "server", "start", "--host", "127.0.0.1", "--port", str(self._port)]
         with self._api, self.background("server", *command):
-            eventually(self._answers)
+            eventually(self._answers, 240)
             yield self
 
     def background(self, name: str, *command: str) -> Any:
@@ -86,12 +91,16 @@ class PrefectServer:
         """Run a command to its end."""
         program = str(PROGRAMS / command[0])
         return subprocess.run(
-            [program, *command[1:]], cwd=cwd, env=self.environment, capture_output=True, text=True, timeout=120
+            [program, *command[1:]], cwd=cwd, env=self.environment, capture_output=True, text=True, timeout=300
         )
 
     def ask(self, method: str, path: str, **body: Any) -> Any:
-        """What the API answers to a request with a JSON body."""
-        answer = self._api.request(method, path, json=body or None)
+        """What the API answers to a request with a JSON body; busy (its SQLite is locked) is no answer."""
+        for _ in range(10):
+            answer = self._api.request(method, path, json=body or None)
+            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                break
+            time.sleep(1)
         answer.raise_for_status()
         return answer.json() if answer.content else None
 

@@ -1,6 +1,7 @@
 """One whole session on a real Prefect server, S3 server, receiver and worker."""
 
 import gzip
+import html
 import json
 import sqlite3
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ from typing import Any
 import pytest
 import yaml
 
+from blocks.import_settings import AttributeCatalogue, ImportSettings
+from blocks.store_blocks import PostgresDatabase, SqliteFile
 from deployments.local_s3 import LocalS3
 from deployments.receiver import Receiver
 from tests.e2e.processes import PrefectServer, eventually
@@ -20,6 +23,11 @@ from tests.e2e.processes import PrefectServer, eventually
 pytestmark = pytest.mark.e2e
 
 QUARTER_HOUR_SECONDS = 900
+#: Feeds whose document is at fault in its store, and what is said of it.
+AT_FAULT = {
+    "broken": "not the URL of a store; write sqlite:////absolute",
+    "orphaned": "none is chosen, or the one that was chosen has been deleted; choose one",
+}
 API_KEY, SESSION_TOKEN, STORE_PASSWORD = "callback-key-5f1c", "session-token-77aa", "store-password-9d3e"
 SIGNING_SECRET = "whsec_c2lnbmluZy1zZWNyZXQtb2YtdGhlLXRlc3Rz"
 
@@ -85,6 +93,10 @@ class Session:
         path = f"/deployments/{self.deployments()[deployment]['id']}/create_flow_run"
         return str(self.server.ask("POST", path, parameters={"settings": reference})["id"])
 
+    def document(self, kind: str, name: str) -> str:
+        """Id of a block document."""
+        return str(self.server.ask("GET", f"/block_types/slug/{kind}/block_documents/name/{name}")["id"])
+
     def ended(self, run_id: str) -> Any:
         run = self.server.ask("GET", f"/flow_runs/{run_id}")
         return run if run["state_type"] in {"COMPLETED", "FAILED", "CRASHED"} else None
@@ -92,7 +104,7 @@ class Session:
 
 @pytest.fixture(scope="module")
 def deployed(local_s3: LocalS3, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
-    """A server with three feeds saved and the project deployed; no worker yet."""
+    """A server with four feeds saved and the project deployed; no worker yet."""
     folder = tmp_path_factory.mktemp("session")
     local_s3.create_bucket("e2e-prefect")
     with PrefectServer(folder).started() as server, Receiver() as receiver:
@@ -102,6 +114,7 @@ def deployed(local_s3: LocalS3, tmp_path_factory: pytest.TempPathFactory) -> Ite
             session.write_settings("users"),
             session.write_settings("accounts", entity="account", authorization=refused),
             session.write_settings("broken"),
+            session.write_settings("orphaned"),
         ]
         session.command("px-import", "apply", *files)
         session.command("prefect", "work-pool", "create", "px-import", "--type", "process")
@@ -118,18 +131,19 @@ def scheduled(deployed: Session) -> Session:
 
 @pytest.fixture(scope="module")
 def worked(scheduled: Session) -> Session:
-    """A worker that was started elsewhere has run three feeds at once; the schedule is switched off before."""
+    """A worker that was started elsewhere has run four feeds at once; the schedule is switched off before."""
     session = scheduled
     for deployment in session.deployments().values():
         session.server.ask("PATCH", f"/deployments/{deployment['id']}", paused=True)
-    document = session.server.ask("GET", "/block_types/slug/px-import-settings/block_documents/name/broken")
-    wrong = {"store": f"nosuchdb://px:{STORE_PASSWORD}@db/px"}  # the server takes anything
-    session.server.ask("PATCH", f"/block_documents/{document['id']}", data=wrong)
+    wrong = {"store": f"nosuchdb://px:{STORE_PASSWORD}@db/px", "authorization": None, "catalogue": None}
+    broken = session.document("px-import-settings", "broken")
+    session.server.ask("PATCH", f"/block_documents/{broken}", data=wrong)  # the server takes anything
+    session.server.ask("DELETE", f"/block_documents/{session.document('px-sqlite-store', 'px-orphaned')}")
     check = session.start_run("users", deployment="any-feed")
     session.drop("20210228", "id,email\n1,a@x\n2,b@x\n3,c@x\n")
     session.drop("20210301", "id,score\n1,high\n")
     with session.server.background("worker", "prefect", "worker", "start", "--pool", "px-import"):
-        ids = {feed: session.start_run(feed) for feed in ("users", "accounts", "broken")}
+        ids = {feed: session.start_run(feed) for feed in ("users", "accounts", *AT_FAULT)}
         ids["check"] = check
         session.runs = {feed: eventually(lambda run=run: session.ended(run)) for feed, run in ids.items()}
     return session
@@ -187,11 +201,12 @@ def _lasting(deployment: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.rule("R5")
 def test_a_run_through_the_worker_says_what_it_came_to(worked: Session) -> None:
     run = worked.runs["users"]
-    assert (run["name"], run["state_name"], run["state_type"]) == ("users", "Rejected", "COMPLETED")
+    assert (run["name"], run["state_name"], run["state_type"]) == ("users 2021-02-28 +1", "Rejected", "COMPLETED")
     assert run["state"]["message"] == "2 folders, 3 records; with errors: dt=20210301"
-    (artifact,) = [each for each in worked.server.every("artifacts") if each["flow_run_id"] == run["id"]]
-    assert (artifact["key"], artifact["type"]) == ("feed-users", "markdown")
-    assert "## dt=20210228: SUCCESS" in artifact["data"]
+    shown = [each for each in worked.server.every("artifacts") if each["flow_run_id"] == run["id"]]
+    assert sorted(each["key"] for each in shown) == ["delivery-users"] * 2 + ["feed-users"] + ["files-users"] * 2
+    (page,) = [each["data"] for each in shown if each["key"] == "feed-users"]
+    assert "| 2021-02-28 | ✓ SUCCESS | 3 |" in page
     tasks = {task["name"] for task in worked.server.every("task_runs")}
     assert {"connect", "load file dt=20210228/users.csv.gz", "reject file dt=20210301/users.csv.gz"} <= tasks
 
@@ -210,10 +225,31 @@ def test_records_archive_and_callbacks_are_as_they_should_be(worked: Session) ->
 
 
 @pytest.mark.rule("S9")
-def test_a_wrong_document_fails_its_run_in_one_sentence(worked: Session) -> None:
-    state = worked.runs["broken"]["state"]
+@pytest.mark.parametrize(("feed", "sentence"), AT_FAULT.items())
+def test_a_wrong_document_fails_its_run_in_one_sentence(worked: Session, feed: str, sentence: str) -> None:
+    state = worked.runs[feed]["state"]
     assert (state["type"], state["name"]) == ("FAILED", "Failed")
-    assert "px-import-settings/broken: store: " in state["message"]
+    assert f"px-import-settings/{feed}: store: {sentence}" in state["message"]
+
+
+@pytest.mark.rule("S9")
+def test_the_doctor_finds_a_wrong_document_before_the_schedule_does(worked: Session) -> None:
+    said = worked.server.terminal("px-import", "doctor", *(word for feed in AT_FAULT for word in ("--feed", feed)))
+    assert said.returncode == 2, said.stdout + said.stderr
+    lines = [line.split(maxsplit=2) for line in said.stdout.splitlines()]
+    failed = [line[2] for line in lines if line[:2] == ["FAILED", "settings"]]
+    assert len(failed) == len(AT_FAULT)
+    for told, (feed, sentence) in zip(failed, AT_FAULT.items(), strict=True):
+        assert told.startswith(f"px-import-settings/{feed}: store: {sentence}")
+
+
+def test_the_blocks_are_there_to_be_filled_in(deployed: Session) -> None:
+    known = {each["slug"]: each for each in deployed.server.every("block_types")}
+    for block in (ImportSettings, AttributeCatalogue, SqliteFile, PostgresDatabase):
+        kind = known[block.get_block_type_slug()]
+        assert kind["name"] == block.get_block_type_name()
+        assert kind["description"] == block.get_description()
+        assert f'{block.__name__}.load("BLOCK_NAME")' in html.unescape(kind["code_example"])
 
 
 def test_the_check_runs_for_the_feed_that_was_chosen(worked: Session) -> None:

@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 import yaml
 from prefect import Task
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.testing.utilities import prefect_test_harness
 
 import flows.import_feed as import_feed_module
@@ -117,6 +119,16 @@ class Feed:
         state = self.tick()
         assert state.is_completed(), state.message
         return state.data.result
+
+    def artifacts(self, state: Any) -> list[Any]:
+        """What a run has left in Prefect, the oldest first."""
+
+        async def read() -> list[Any]:
+            async with get_client() as client:
+                run = FlowRunFilter(id=FlowRunFilterId(any_=[state.state_details.flow_run_id]))
+                return await client.read_artifacts(flow_run_filter=run)
+
+        return sorted(asyncio.run(read()), key=lambda artifact: artifact.created)
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         with closing(sqlite3.connect(self.folder / "px.db")) as connection:

@@ -27,7 +27,7 @@ def test_the_articles_success(feed: Feed):
 
     state = feed.tick()
 
-    assert (state.type.value, state.name, state.message) == ("COMPLETED", "Imported", "1 folder, 4155 records")
+    assert (state.type.value, state.name, state.message) == ("COMPLETED", "Imported", "1 folder, 4,155 records")
     after = feed.objects()
     assert set(after) == {
         f"processed/20210228/{name}" for name in ("_SUCCESS", "status.txt", "status.json", "users.csv.gz")
@@ -304,8 +304,8 @@ def test_what_was_finished_before_the_trouble_is_reported(feed: Feed, no_retries
     feed.drop("20210301", users_csv_gz=GOOD)
     reported, probes, probe = [], [], S3DropZone.probe
 
-    async def noted(report) -> None:
-        reported.append(report)
+    async def noted(_settings, report, trouble=None) -> None:
+        reported.append((report, str(trouble)))
 
     def fails_at_the_second(self) -> None:
         probes.append(self)
@@ -313,10 +313,12 @@ def test_what_was_finished_before_the_trouble_is_reported(feed: Feed, no_retries
             raise DropZoneBusy("write below", "s3://test", "the test says so")
         probe(self)
 
-    monkeypatch.setattr("flows.import_feed.report", noted)
+    monkeypatch.setattr("flows.import_feed.show_feed", noted)
     monkeypatch.setattr(S3DropZone, "probe", fails_at_the_second)
     assert feed.tick().is_failed()
-    assert [[each.delivery.day for each in report.deliveries] for report in reported] == [["20210228"]]
+    [(report, trouble)] = reported
+    assert [each.delivery.day for each in report.deliveries] == ["20210228"]
+    assert trouble.startswith("Could not write below s3://test")
 
 
 @pytest.mark.rule("S8")
@@ -389,7 +391,7 @@ def test_no_cell_is_in_anything_that_is_said(feed: Feed, caplog):
         state = feed.tick()
     assert state.name == "Rejected"
     archived = {key: body for key, body in feed.objects().items() if not key.endswith(".csv.gz")}
-    said = [state.message, repr(state), state.data.result.markdown, caplog.text, *map(str, archived.values())]
+    said = [state.message, repr(state), *map(repr, feed.artifacts(state)), caplog.text, *map(str, archived.values())]
     said += [repr(callback) for callback in feed.callbacks]
     said += map(repr, feed.rows("SELECT * FROM import_deliveries") + feed.rows("SELECT * FROM import_files"))
     assert not [text for text in said if "canary" in text]

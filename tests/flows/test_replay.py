@@ -99,6 +99,51 @@ def test_one_that_made_way_is_found_and_does_not_bring_old_values_back_unasked(f
     assert latest.id in feed.text("processed/20210228.2/status.json")
 
 
+def deliver(feed: Feed, *deliveries: tuple[str, str]) -> None:
+    for day, text in deliveries:
+        feed.drop(day, users_csv_gz=f"id,email\n{text}")
+        run(feed)
+
+
+def test_a_lost_store_is_made_again_in_the_order_of_its_deliveries(feed: Feed, capsys):
+    """One that made way holds a record of its own, and an earlier date was corrected last."""
+    deliver(feed, ("20210228", "1,a\n2,b\n"), ("20210228", "1,c\n"), ("20210301", "3,d\n4,d\n"), ("20210227", "3,e\n"))
+    before = rows(feed)
+    assert before == [("1", "c"), ("2", "b"), ("3", "e"), ("4", "d")]
+    first = [f"{each.day}/{each.id}" for each in reversed(ledger(feed).deliveries("users"))]
+    (feed.folder / "px.db").unlink()
+
+    def missing() -> list[str]:
+        assert main(["replay", "--missing", str(feed.settings_file)]) == 0
+        return capsys.readouterr().out.split()
+
+    for stop_after in (2, 4):  # stopped between a replay and its run, and begun again
+        for each in missing()[:stop_after]:
+            run(feed)
+            assert replay(feed, each, "--even-if-newer") == 0
+            capsys.readouterr()
+            assert each == first.pop(0)
+    run(feed)
+    assert (missing(), first) == ([], [])
+    assert rows(feed) == before
+
+
+def test_where_the_ledger_is_lost_the_archive_tells_what_is_older(feed: Feed, capsys):
+    deliver(feed, ("20210228", "1,a\n"), ("20210228", "1,c\n"))
+    latest, first = ledger(feed).deliveries("users")
+    (feed.folder / "px.db").unlink()
+    assert replay(feed, latest.id[:13]) == 0
+    run(feed)
+    for name in ("20210228.1", first.id, f"20210228/{first.id[:9]}"):
+        assert replay(feed, name) == 2
+        assert "dt=20210228 came later, and its values would be overwritten" in capsys.readouterr().err
+    assert replay(feed, "20210227/", "--missing") == replay(feed, f"20210227/{first.id}") == 2
+    told = capsys.readouterr().err
+    assert "ID: name one delivery, or list those that the ledger does not know" in told
+    assert "ID: no delivery of this feed begins with '20210227/" in told
+    assert rows(feed) == [("1", "c")]
+
+
 def test_a_later_day_counts_as_newer(feed: Feed, capsys):
     for day in ("20210227", "20210228"):
         feed.drop(day, users_csv_gz=GOOD)

@@ -42,6 +42,9 @@ def test_a_delivery_tells_its_whole_story(feed: Feed, monkeypatch, capsys):
         broken.setattr(S3DropZone, "delete", lambda *_: (_ for _ in ()).throw(DropZoneBusy("delete", "s3://b/k", "no")))
         with pytest.raises(DropZoneBusy):
             run(feed)
+    shown = words(capsys, "deliveries", "show", ledger(feed).deliveries("users")[0].id, feed.settings_file)
+    assert "made way" not in shown
+    assert "failed    Could not delete s3://b/k: no. Nothing is lost; the next tick tries again." in shown
     run(feed)
     latest, first = ledger(feed).deliveries("users")
     told = words(capsys, "deliveries", "show", latest.id[:13], feed.settings_file)
@@ -57,10 +60,11 @@ def test_a_delivery_tells_its_whole_story(feed: Feed, monkeypatch, capsys):
     assert "\x1b" not in told
     story = [line.split()[2] for line in told[told.index("time ") :].splitlines()[1:]]
     assert story == [
-        "claimed", "rejected", "loaded", "decided", "resumed", "archived", "cleared", "finished", "told",
+        "claimed", "rejected", "loaded", "decided", "failed",
+        "resumed", "moved", "archived", "cleared", "finished", "told",
     ]  # fmt: skip
     shown = json.loads(words(capsys, "deliveries", "show", latest.id, feed.settings_file, "--json"))
-    assert [step["step"] for step in shown["steps"]] == story
+    assert [step["step"].split()[0] for step in shown["steps"]] == story
     assert shown["steps"][0]["detail"] == "dt=20210228, 3 objects"
     assert shown["callback"]["state"] == "received"
     assert {move["to"].rpartition("/")[0] for move in shown["moved_aside"]} == {"export/users/processed/20210228.1"}
@@ -109,6 +113,27 @@ def test_a_callback_that_was_given_up_is_sent_again_by_hand(feed: Feed, capsys):
         refused = words(capsys, "callbacks", "resend", callback["id"], feed.settings_file, code=2)
         assert "was received before; add --again to send it all the same" in refused
         assert len(receiver.received) == 2
+
+
+@pytest.mark.rule("N1")
+def test_nobody_is_told_of_a_delivery_that_is_not_finished(feed: Feed, monkeypatch, capsys):
+    feed.drop("20210227", users_csv_gz=GOOD)
+    run(feed)
+    feed.drop("20210228", users_csv_gz=GOOD)
+    with monkeypatch.context() as broken:
+        broken.setattr(S3DropZone, "copy", lambda *_: (_ for _ in ()).throw(DropZoneBusy("copy", "s3://b/k", "no")))
+        with pytest.raises(DropZoneBusy):
+            run(feed)
+    listed = json.loads(words(capsys, "callbacks", "list", feed.settings_file, "--json"))
+    unfinished, first = (callback["id"] for callback in listed)
+    assert listed[0]["next_attempt"] is None
+    assert "waiting until the delivery is finished" in words(capsys, "callbacks", "list", feed.settings_file)
+    words(capsys, "callbacks", "resend", first, feed.settings_file, "--again")
+    refused = words(capsys, "callbacks", "resend", unfinished, feed.settings_file, code=2)
+    assert "ID: dt=20210228 is not finished; the run that finishes it tells of it: px-import run." in refused
+    assert [each.headers["webhook-id"] for each in feed.callbacks] == [first, first]
+    run(feed)
+    assert [each.headers["webhook-id"] for each in feed.callbacks] == [first, first, unfinished]
 
 
 def test_a_callback_that_is_received_no_more_keeps_waiting(feed: Feed, monkeypatch, capsys):

@@ -24,8 +24,10 @@ from typing import Any
 import pytest
 
 import blocks.sqlite_store
+from blocks.connections import Connections, take_lease
 from blocks.import_settings import ImportSettings
-from blocks.ledger import Ledger
+from blocks.ledger import Lease, Ledger
+from blocks.spool import Spool
 from blocks.sqlite_store import SqliteStore
 from deployments.chaos.exchange import RESET, Door, Exchange, Reply
 from deployments.chaos.http_proxy import HttpProxy
@@ -33,8 +35,19 @@ from deployments.local_postgres import LocalPostgres
 from deployments.local_s3 import LocalS3
 from deployments.receiver import Receiver
 from flows.import_feed import tick
-from schemas.errors import AccessRefused, DropZoneBusy, ImporterError, NotThere, SettingsError, StoreBusy, StoreConflict
+from schemas.errors import (
+    AccessRefused,
+    DropZoneBusy,
+    ImporterError,
+    LeaseLost,
+    NotThere,
+    SettingsError,
+    StoreBusy,
+    StoreConflict,
+)
 from schemas.report import FeedReport
+from tasks.claim import abandon, claim
+from tasks.discover import discover
 from tests.blocks.test_s3_drop_zone import RIGHTS, user_with
 from tests.flows.conftest import Feed
 from tests.receiver import ScriptedReceiver, SilentListener, raw, status, unused_port
@@ -120,7 +133,7 @@ def trouble(feed: Feed, meaning: type[ImporterError], *words: str) -> str:
     with pytest.raises(ImporterError) as raised:
         run(feed)
     sentence = str(raised.value)
-    assert type(raised.value) is meaning, sentence
+    assert isinstance(raised.value, meaning), sentence
     assert not [word for word in words if word not in sentence], sentence
     assert "\n" not in sentence
     assert on_the_page(sentence), sentence
@@ -272,6 +285,152 @@ def test_a_right_that_is_taken_away(feed: Feed, bucket: str, missing):
     goes_on(feed)
 
 
+# somebody tidies up the archive
+
+
+def removed(feed: Feed, key: str) -> None:
+    feed.s3.client.delete_object(Bucket=feed.bucket, Key=f"export/{feed.name}/{key}")
+
+
+def renewed(feed: Feed, key: str) -> None:
+    feed.put(key, feed.objects()[key])
+
+
+def replaced(feed: Feed, key: str) -> None:
+    feed.put(key, b"another content of " + key.encode())
+
+
+@pytest.mark.rule("P2")
+@pytest.mark.parametrize("happens", [removed, renewed, replaced])
+def test_what_shall_make_way_goes_from_the_archive_first(feed: Feed, happens):
+    """After the decision; and S3 is down for a while when one object has been copied, so that another run resumes."""
+    run(feed)
+    earlier = feed.objects()
+    feed.drop(DAY, users_csv_gz="id,email\n9,z@example.com\n")
+    moved = {name.replace(ARCHIVE, f"{ARCHIVE}.1"): body for name, body in earlier.items()}
+    first, broken = f"HEAD {ARCHIVE}.1/_SUCCESS", f"DELETE {ARCHIVE}/status.txt"
+
+    def act(exchange: Exchange) -> Reply:
+        if exchange.call.what == first:
+            for key in earlier:
+                happens(feed, key)
+        return refused("ServiceUnavailable", 503)(exchange) if exchange.call.what == broken else exchange.forward()
+
+    with Before(feed, first, act, lasting=True).stand():
+        if happens is removed:
+            run(feed)
+        else:
+            with pytest.raises(DropZoneBusy):
+                run(feed)
+            assert f"{ARCHIVE}.1/status.txt" in feed.objects()
+            assert feed.rows("SELECT stage FROM import_deliveries WHERE finished_at_ms IS NULL") == [("decided",)]
+    if happens is not removed:
+        assert run(feed).state == "Imported"
+    found = feed.objects()
+    aside = {name: body for name, body in found.items() if name in moved}
+    assert (
+        aside
+        == {
+            removed: {},
+            renewed: moved,
+            replaced: {name: b"another content of " + name.replace(".1/", "/").encode() for name in moved},
+        }[happens]
+    )
+    assert set(found) == set(aside) | set(earlier)
+    assert found[f"{ARCHIVE}/status.txt"] == b"SUCCESS\n1 records were uploaded\n"
+    assert feed.rows("SELECT count(*) FROM import_steps WHERE name = 'not moved'") == [(4 * (happens is removed),)]
+    assert len(feed.callbacks) == 2
+
+
+@pytest.mark.rule("R5")
+def test_what_could_not_be_archived_is_told(feed: Feed):
+    """Replaced after the load, and this machine has lost its copy: the store holds what nobody can archive."""
+    feed.drop(DAY, _note=b"x", _list=b"y")
+
+    def act(exchange: Exchange) -> Reply:
+        feed.put(f"{FOLDER}/.note", b"newer")
+        feed.put(f"{FOLDER}/users.csv.gz", b"newer")
+        for folder in (feed.folder.parent / "tmp").iterdir():
+            shutil.rmtree(folder)
+        return exchange.forward()
+
+    with Before(feed, f"HEAD {ARCHIVE}/.list", act).stand():
+        report = run(feed)
+    assert report.remarks == (f"not archived: dt={DAY} '.note', 'users.csv.gz' (replaced or removed after the claim)",)
+    assert feed.rows("SELECT detail FROM import_steps WHERE name = 'not archived'") == [(".note",), ("users.csv.gz",)]
+    names = [f"{FOLDER}/{name}" for name in (".note", "users.csv.gz")]
+    names += [f"{ARCHIVE}/{name}" for name in (".list", "_SUCCESS", "status.json", "status.txt")]
+    assert sorted(feed.objects()) == sorted(names)
+
+
+# the customer takes it back
+
+
+def customer_removes(feed: Feed, *names: str) -> Callable[[Exchange], Reply]:
+    def act(exchange: Exchange) -> Reply:
+        for name in names:
+            removed(feed, f"{FOLDER}/{name}")
+        return exchange.forward()
+
+    return act
+
+
+@pytest.mark.rule("D6")
+def test_a_folder_that_vanishes_before_it_is_read_is_given_up(feed: Feed):
+    with Before(feed, STEPS["read"], customer_removes(feed, "users.csv.gz", "_SUCCESS")).stand():
+        assert run(feed).state == "NothingToDo"
+    assert feed.objects() == {}
+    assert feed.rows("SELECT count(*) FROM import_deliveries") == [(0,)]
+    assert feed.rows("SELECT name FROM import_steps") == [("claimed",), ("abandoned",)]
+    assert list((feed.folder.parent / "tmp").iterdir()) == feed.callbacks == []
+    feed.drop(DAY, users_csv_gz=GOOD)
+    goes_on(feed)
+
+
+@pytest.mark.rule("D6")
+def test_a_file_that_vanishes_before_any_was_judged_makes_it_another_delivery(feed: Feed):
+    feed.drop(DAY, a_csv_gz=GOOD.replace("example", "elsewhere"))
+    with Before(feed, f"GET {FOLDER}/a.csv.gz", customer_removes(feed, "a.csv.gz")).stand():
+        assert run(feed).state == "NothingToDo"
+    assert untouched(feed)
+    goes_on(feed)
+
+
+@pytest.mark.rule("D6")
+@pytest.mark.rule("F1")
+def test_a_file_that_vanishes_after_another_was_judged_is_a_fault(feed: Feed):
+    feed.drop(DAY, z_csv_gz="id,email\n9,z@example.com\n")
+    with Before(feed, f"GET {FOLDER}/z.csv.gz", customer_removes(feed, "z.csv.gz")).stand():
+        assert run(feed).state == "Rejected"
+    found = feed.objects()
+    names = ("_SUCCESS", "status.txt", "status.json", "errors.csv", "users.csv.gz")
+    assert set(found) == {f"{ARCHIVE}/{name}" for name in names}
+    status_txt = found[f"{ARCHIVE}/status.txt"].decode()
+    assert status_txt.startswith("ERROR\nusers.csv.gz: 2 records were uploaded\nz.csv.gz: ")
+    assert "was removed before it was imported" in status_txt
+    assert feed.rows("SELECT id FROM users ORDER BY id") == [("1",), ("2",)]
+
+
+@pytest.mark.rule("R2")
+def test_a_run_that_gives_up_too_late_takes_nothing_from_its_successor(feed: Feed):
+    settings = ImportSettings.from_file(feed.settings_file)
+    with closing(Connections.open(settings)) as doors:
+        held = take_lease(doors)
+        assert held
+        [folder] = asyncio.run(discover(doors)).ready
+        delivery = asyncio.run(claim(doors, held, folder))
+        assert delivery
+        doors.ledger.release(held.lease)
+        heir = doors.ledger.acquire(feed.name, "successor", 60)
+        assert heir
+        reading = Spool.of(delivery.id, heir.fence)
+        with pytest.raises(LeaseLost):
+            asyncio.run(abandon(doors, held, delivery))
+        assert reading.folder.exists()
+        doors.ledger.release(heir)
+    goes_on(feed)
+
+
 # S3 is there and does not come to an end
 
 
@@ -382,6 +541,30 @@ def test_no_folder_for_the_spool(feed: Feed, monkeypatch):
     goes_on(feed)
 
 
+def test_only_what_surely_nobody_needs_is_cleared_up(feed: Feed):
+    """After a week: not what another feed's open delivery has kept, with or without a ledger of its own."""
+    place = feed.folder.parent / "tmp"
+    others = [replace(feed, name=f"{feed.name}-{n}") for n in range(2)]
+    for other, store in zip(others, ("px.db", "own.db"), strict=True):
+        other.drop(DAY, users_csv_gz=GOOD)
+        with Before(other, STEPS["copy"], refused("ServiceUnavailable", 503), lasting=True).stand(
+            store=f"sqlite:///{feed.folder}/{store}"
+        ):
+            trouble(other, DropZoneBusy)
+    run(feed)
+    [(finished,)] = feed.rows("SELECT id FROM import_deliveries WHERE finished_at_ms IS NOT NULL")
+    kept = set(place.iterdir())
+    assert len(kept) == 2
+    gone = Spool.of(finished, 1).folder
+    for path in place.rglob("*"):
+        os.utime(path, (0, 0))
+    for folder in place.iterdir():
+        os.utime(folder, (0, 0))
+    assert gone in place.iterdir()
+    run(feed)
+    assert set(place.iterdir()) == kept
+
+
 # the store in a file
 
 
@@ -480,6 +663,30 @@ def test_a_lease_that_cannot_be_given_back_spoils_no_run(feed: Feed, monkeypatch
     assert f"The feed {feed.name} stays taken for up to 300 seconds. The store px.db cannot be used" in caplog.text
 
 
+@pytest.mark.rule("R2")
+def test_a_run_whose_lease_was_taken_without_an_answer_takes_it_again(feed: Feed, monkeypatch):
+    acquire, answers = Ledger.acquire, [False, True]
+
+    def lost(*args: Any) -> Lease | None:
+        lease = acquire(*args)
+        if not answers.pop(0):
+            raise StoreBusy("px.db", "the test says so")
+        return lease
+
+    with closing(Connections.open(ImportSettings.from_file(feed.settings_file))) as doors:
+        with monkeypatch.context() as patch:
+            patch.setattr(Ledger, "acquire", lost)
+            with pytest.raises(StoreBusy):
+                take_lease(doors)
+            held = take_lease(doors)
+        assert held
+        assert held.lease.fence == 2
+        with closing(Connections.open(ImportSettings.from_file(feed.settings_file))) as others:
+            assert take_lease(others) is None
+        doors.ledger.release(held.lease)
+    goes_on(feed)
+
+
 # the store on a server
 
 
@@ -565,12 +772,36 @@ def test_an_endpoint_that_gives_no_answer_is_tried_once_in_a_run(feed: Feed, how
 
 
 @pytest.mark.rule("N2")
-def test_an_endpoint_that_answers_is_told_of_every_delivery(feed: Feed):
+def test_a_delivery_that_keeps_failing_holds_up_no_callback_of_another(feed: Feed):
+    feed.configure(status_endpoint=endpoint(f"http://127.0.0.1:{unused_port()}/"))
+    run(feed)
+    let_time_pass(feed)
     feed.drop("20210301", users_csv_gz=GOOD)
-    with ScriptedReceiver(status(500)) as receiver:
+    with Before(feed, "PUT processed/20210301/users.csv.gz", refused("AccessDenied", 403), lasting=True).stand():
+        for _ in range(2):
+            with pytest.raises(AccessRefused):
+                run(feed)
+    assert [json.loads(each.body)["folder_path"][-8:] for each in feed.callbacks] == [DAY]
+    with SilentListener() as silent:  # asked once, before the delivery is finished, and not again
+        feed.configure(status_endpoint=endpoint(f"http://127.0.0.1:{silent.port}/", 0.3))
+        with closing(sqlite3.connect(feed.folder / "px.db")) as connection, connection:
+            connection.execute("UPDATE import_callbacks SET received_at_ms = NULL, next_attempt_at_ms = 0")
+        assert len(run(feed).unreceived) == 1
+    assert attempts(feed) == [3, 0]
+
+
+@pytest.mark.rule("N2")
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [(status(400), [True, True]), (status(500), [True, False]), (status(429, Retry_After="3600"), [True, False])],
+    ids=["this one is not taken", "it is not well", "it has enough"],
+)
+def test_an_endpoint_that_takes_none_now_is_told_no_more_in_a_run(feed: Feed, answer, expected: list[bool]):
+    feed.drop("20210301", users_csv_gz=GOOD)
+    with ScriptedReceiver(answer) as receiver:
         feed.configure(status_endpoint=endpoint(receiver.url))
-        assert len(run(feed).unreceived) == 2
-    assert attempts(feed) == [1, 1]
+        assert run(feed).unreceived
+    assert [tries > 0 for tries in attempts(feed)] == expected
 
 
 @pytest.mark.rule("N2")

@@ -1,6 +1,7 @@
 """The layout of the bucket: what a listing of `current/` means."""
 
 import random
+import tracemalloc
 from datetime import UTC, datetime
 
 import pytest
@@ -11,6 +12,7 @@ from schemas.drop_zone import (
     Folder,
     ObjectKind,
     StoredObject,
+    Survey,
     archived_names,
     kind_of,
     survey,
@@ -251,3 +253,20 @@ def test_a_folder_of_too_many_objects_waits_and_does_not_fill_the_memory() -> No
     assert len(folder.objects) == MOST_OBJECTS + 1
     [folder] = survey(ZONE, [marker, *many[: MOST_OBJECTS - 1]]).ready
     assert len(folder.objects) == MOST_OBJECTS
+
+
+def test_a_million_strangers_are_counted_and_few_are_kept():
+    """Memory does not grow with them (rule D2)."""
+
+    def peak(count: int) -> tuple[Survey, int]:
+        listed = (StoredObject(f"current/{number:07d}{'x' * 800}", "e", 1, NOON) for number in range(count))
+        tracemalloc.start()
+        try:
+            return survey(DropZone.parse("b", ""), listed), tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    (few, small), (many, large) = peak(1_000), peak(30_000)
+    assert (len(many.strangers), many.more_strangers) == (20, 29_980)
+    assert many.strangers == few.strangers
+    assert large < 2 * small

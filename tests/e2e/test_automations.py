@@ -1,0 +1,272 @@
+"""The shipped automations on a real server: saved once, and each one fired by what it is for."""
+
+import gzip
+import io
+import json
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import redirect_stdout
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from deployments.automations import SHIPPED
+from deployments.cli import main
+from deployments.feed_deployments import HEARTBEAT
+from deployments.local_s3 import LocalS3
+from deployments.receiver import Receiver
+from tests.e2e.processes import ROOT, PrefectServer, eventually
+
+pytestmark = pytest.mark.e2e
+
+AUTOMATIONS = {entry["name"]: entry for entry in yaml.safe_load(SHIPPED.read_text())["automations"]}
+SILENCE_SECONDS = 10  # the least that Prefect takes
+
+#: Runs feeds one after the other, as runs of a tagged deployment are.
+RUNNER = """
+import asyncio, sys
+from prefect import tags
+from flows.import_feed import import_feed_file
+for path in sys.argv[1:]:
+    with tags("px-import"):
+        state = asyncio.run(import_feed_file(path, return_state=True))
+    print(state.state_details.flow_run_id, flush=True)
+"""
+
+
+@dataclass
+class Watched:
+    """A server with its automations, and somebody who is told."""
+
+    server: PrefectServer
+    s3: LocalS3
+    receiver: Receiver
+    folder: Path
+    runs: dict[str, str] = field(default_factory=dict)
+    other: Any = None
+
+    def settings(self, feed: str, **changes: Any) -> str:
+        settings = {
+            "feed": feed,
+            "bucket": "e2e-automations",
+            "base_folder": feed,
+            "region": "us-east-1",
+            "endpoint_url": self.s3.endpoint_url,
+            "authorization": {
+                "access_key_id": self.s3.access_key_id,
+                "secret_access_key": self.s3.secret_access_key,
+            },
+            "destination": {"product": "AP-XXXXXXXXXX"},
+            "store": f"sqlite:///{self.folder}/px.db",
+        }
+        path = self.folder / f"{feed}.yaml"
+        path.write_text(yaml.safe_dump(settings | changes))
+        return str(path)
+
+    def put(self, key: str, body: bytes = b"") -> None:
+        self.s3.client.put_object(Bucket="e2e-automations", Key=key, Body=body)
+
+    def tick(self, *feeds: str) -> None:
+        done = self.server.terminal("python", "-c", RUNNER, *(str(self.folder / f"{feed}.yaml") for feed in feeds))
+        assert done.returncode == 0, done.stderr
+        self.runs |= dict(zip(feeds, done.stdout.split()[-len(feeds) :], strict=True))
+
+    def apply(self, *options: str, file: Path | None = None) -> list[str]:
+        given = [str(file or self.folder / "automations.yaml"), *options]
+        said = io.StringIO()
+        with temporary_settings({PREFECT_API_URL: self.server.environment["PREFECT_API_URL"]}), redirect_stdout(said):
+            assert main(["apply", "--automations", *given]) == 0
+        return said.getvalue().splitlines()
+
+    def told(self, beginning: str) -> Any:
+        """The message whose subject begins so, as soon as it is there."""
+
+        def look() -> Any:
+            messages = [json.loads(each.body) for each in self.receiver.received]
+            return next((each for each in messages if each["subject"].startswith(beginning)), None)
+
+        return eventually(look)
+
+    def tasks_of(self, run: str) -> list[str]:
+        found = self.server.ask("POST", "/task_runs/filter", flow_runs={"id": {"any_": [run]}}, limit=200)
+        return [task["name"] for task in found]
+
+    def crashed(self, run: str) -> Any:
+        found = self.server.ask("GET", f"/flow_runs/{run}")
+        return found if found["state_type"] == "CRASHED" else None
+
+    def events(self, name: str) -> list[Any]:
+        answer = self.server.ask("POST", "/events/filter", filter={"event": {"name": [name]}}, limit=50)
+        return list(answer["events"])
+
+
+@pytest.fixture(scope="module")
+def watched(local_s3: LocalS3, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+    folder = tmp_path_factory.mktemp("watched")
+    local_s3.create_bucket("e2e-automations")
+    with PrefectServer(folder).started() as server, Receiver() as receiver:
+        _save_block(server, "webhook", url=receiver.url)
+        message = {"subject": "{{subject}}", "body": "{{body}}"}
+        _save_block(server, "custom-webhook", url=receiver.url, name="ops", json_data=message)
+        document = yaml.safe_load(SHIPPED.read_text())
+        silent = next(entry for entry in document["automations"] if entry["name"] == "px-import: no heartbeat")
+        silent["trigger"]["within"] = SILENCE_SECONDS
+        (folder / "automations.yaml").write_text(yaml.safe_dump(document))
+        yield Watched(server, local_s3, receiver, folder)
+
+
+def _save_block(server: PrefectServer, kind: str, **data: Any) -> None:
+    """A block document as a person makes it in the browser."""
+    type_id = server.ask("GET", f"/block_types/slug/{kind}")["id"]
+    [schema, *_] = server.ask("POST", "/block_schemas/filter", block_schemas={"block_type_id": {"any_": [type_id]}})
+    server.ask("POST", "/block_documents/", name="ops", data=data, block_type_id=type_id, block_schema_id=schema["id"])
+
+
+@pytest.fixture(scope="module")
+def saved(watched: Watched) -> list[list[str]]:
+    """What is said when the automations are saved: first, again, and for another block."""
+    never = {
+        "type": "event",
+        "posture": "Reactive",
+        "expect": ["nobody.says.this"],
+    }  # else it would fire at its own fire
+    watched.server.ask("POST", "/automations/", name="somebody else's", trigger=never, actions=[{"type": "do-nothing"}])
+    [watched.other] = watched.server.every("automations")
+    return [
+        watched.apply("--notify", "custom-webhook/ops"),
+        watched.apply("--notify", "custom-webhook/ops"),
+        watched.apply("--notify", "webhook/ops"),
+    ]
+
+
+@pytest.fixture(scope="module")
+def happened(watched: Watched, saved: list[list[str]]) -> Watched:
+    """Everything that somebody should be told of has happened."""
+    watched.settings("users")
+    rows = "".join(f"{n},{n}@x\n" for n in range(120_000))
+    watched.put("users/current/dt=20210227/users.csv.gz", gzip.compress(f"id,email\n{rows}".encode(), 1))
+    watched.put("users/current/dt=20210227/_SUCCESS")
+    watched.settings("wrong")
+    watched.put("wrong/current/dt=20210228/users.csv.gz", gzip.compress(b"id,score\n1,high\n2,low\n"))
+    watched.put("wrong/current/dt=20210228/_SUCCESS")
+    watched.settings("late", expected_by="00:00", waiting_hours=0)
+    watched.put("late/current/dt=20210301/users.csv.gz", b"x")
+    watched.put("late/current/dt=20210302/_SUCCESS")
+    watched.settings("refused", authorization={"access_key_id": "AKIAUNKNOWN", "secret_access_key": "x" * 40})
+    watched.tick("users", "wrong", "late", "refused")
+    watched.runs["import"] = watched.runs["users"]
+    watched.tick("users")
+    return watched
+
+
+def test_automations_are_saved_once_and_others_left_alone(watched: Watched, saved: list[list[str]]) -> None:
+    first, again, other_block = saved
+    assert first == [f"created automation {name!r}" for name in AUTOMATIONS]
+    assert again == [f"unchanged automation {name!r}" for name in AUTOMATIONS]
+    assert [line.split()[0] for line in other_block] == [
+        "updated" if "notify" in entry else "unchanged" for entry in AUTOMATIONS.values()
+    ]
+    there = watched.server.every("automations")
+    assert sorted(each["name"] for each in there) == sorted([*AUTOMATIONS, "somebody else's"])
+    assert [each for each in there if each["name"] == "somebody else's"] == [watched.other]
+
+
+def test_a_rejected_import_is_told(happened: Watched) -> None:
+    message = happened.told("wrong 2021-02-28 was rejected")
+    assert "Invalid number in Column 'score': 2 rows (lines 2, 3)" in message["body"]
+    assert message["body"].endswith("s3://e2e-automations/wrong/processed/20210228")
+
+
+def test_a_failed_run_is_told(happened: Watched) -> None:
+    message = happened.told(f"{happened.folder}/refused.yaml: Failed")
+    assert message["body"].startswith("Not allowed to list s3://e2e-automations/refused/current/")
+
+
+def test_an_overdue_feed_is_told(happened: Watched) -> None:
+    assert "Expected by 00:00 UTC; the last one came never." in happened.told("late: no delivery on ")["body"]
+
+
+@pytest.mark.parametrize(
+    ("day", "subject"), [("20210301", "files, but no _SUCCESS"), ("20210302", "_SUCCESS, but no file")]
+)
+def test_a_folder_that_waits_too_long_is_told(happened: Watched, day: str, subject: str) -> None:
+    message = happened.told(f"late {day[:4]}-{day[4:6]}-{day[6:]}: {subject} for 0 h")
+    assert message["body"] == f"s3://e2e-automations/late/current/dt={day}/"
+
+
+def test_a_run_that_has_died_is_marked_and_told(happened: Watched) -> None:
+    with socket.socket() as mute:
+        mute.bind(("127.0.0.1", 0))
+        mute.listen()  # and never accepts
+        file = happened.settings("dying", endpoint_url=f"http://127.0.0.1:{mute.getsockname()[1]}")
+        command = [sys.executable, "-c", RUNNER, file]
+        with (happened.folder / "dying.log").open("wb") as log:
+            run = subprocess.Popen(command, cwd=ROOT, env=happened.server.environment, stdout=log, stderr=log)
+            try:
+                beat = "prefect.flow-run.heartbeat"
+                known = {each["id"] for each in happened.events(beat)}
+                [event] = eventually(lambda: [each for each in happened.events(beat) if each["id"] not in known])
+            finally:
+                run.kill()
+                run.wait()
+    id_ = event["resource"]["prefect.resource.id"].removeprefix("prefect.flow-run.")
+    crashed = eventually(
+        lambda: (s := happened.server.ask("GET", f"/flow_runs/{id_}"))["state_type"] == "CRASHED" and s
+    )
+    assert crashed["state"]["message"].startswith("No heartbeat comes any more.")
+    assert "No heartbeat comes" in happened.told(f"{file}: Crashed")["body"]
+
+
+def test_a_notification_block_tells_too(happened: Watched) -> None:
+    file = happened.folder / "one.yaml"
+    one = AUTOMATIONS["px-import: rejected import"] | {"name": "px-import: by notification"}
+    one["notify"] = {"subject": "by notification: {{ event.payload.feed }}", "body": "{{ event.payload.records }}"}
+    file.write_text(yaml.safe_dump({"notify": "custom-webhook/ops", "automations": [one]}))
+    happened.apply(file=file)
+    happened.put("wrong/current/dt=20210301/users.csv.gz", gzip.compress(b"id,score\n1,high\n"))
+    happened.put("wrong/current/dt=20210301/_SUCCESS")
+    happened.tick("wrong")
+    assert happened.told("by notification")["subject"] == "by notification: wrong"
+
+
+@pytest.mark.rule("R5")
+def test_an_event_names_its_feed_its_delivery_and_its_run(happened: Watched) -> None:
+    [event] = eventually(lambda: happened.events("px.import.imported"))
+    assert event["resource"]["prefect.resource.id"] == "px.feed.users"
+    assert {key: event["payload"][key] for key in ("feed", "entity", "day", "records", "folder")} == {
+        "feed": "users",
+        "entity": "user",
+        "day": "2021-02-27",
+        "records": 120_000,
+        "folder": "s3://e2e-automations/users/processed/20210227",
+    }
+    assert f"prefect.flow-run.{happened.runs['import']}" in {each["prefect.resource.id"] for each in event["related"]}
+    assert [each["payload"]["feed"] for each in happened.events("px.import.blocked")] == ["refused"]
+
+
+@pytest.mark.rule("R5")
+def test_an_import_is_some_task_runs_and_an_idle_tick_a_few(happened: Watched) -> None:
+    """However many rows there are: the import had 120,000."""
+    idle = {"read settings", "connect", "take lease", "resume", "discover"}
+    eventually(lambda: set(happened.tasks_of(happened.runs["users"])) >= idle)
+    assert sorted(happened.tasks_of(happened.runs["users"])) == sorted(idle)
+    eventually(lambda: "report dt=20210227" in happened.tasks_of(happened.runs["import"]))
+    assert 5 <= len(happened.tasks_of(happened.runs["import"])) <= 20
+
+
+@pytest.mark.parametrize("file", [ROOT / "prefect.yaml", *(ROOT / "deployments").glob("prefect-*.yaml")], ids=str)
+def test_a_healthy_run_is_not_taken_for_dead(file: Path) -> None:
+    trigger = AUTOMATIONS["px-import: no heartbeat"]["trigger"]
+    for deployment in yaml.safe_load(file.read_text(encoding="utf-8"))["deployments"]:
+        environment = deployment["work_pool"]["job_variables"]["env"]
+        assert HEARTBEAT.items() <= environment.items()
+        heartbeat = int(environment["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"])
+        assert trigger["within"] >= 3 * heartbeat
+        assert "px-import" in deployment["tags"]
+    assert trigger["match_related"] == {"prefect.resource.id": "prefect.tag.px-import"}
