@@ -18,7 +18,7 @@ _KEEPER = """
 import contextlib, glob, os, shutil, subprocess, sys, threading
 scratch, litter, number, user, group, *command = sys.argv[1:]
 who = {"user": int(user), "group": int(group), "extra_groups": []} if user else {}
-server = subprocess.Popen(command, stdin=subprocess.DEVNULL, cwd="/", **who)
+server = subprocess.Popen(command, stdin=subprocess.DEVNULL, cwd=scratch, **who)
 leave = False
 def watch():
     global leave
@@ -50,7 +50,7 @@ class KeptServer:
         """Start it.
 
         Args:
-            command: program and arguments; absolute paths, for it runs in `/`.
+            command: program and arguments; it runs in `scratch`.
             scratch: folder of its own; what it says is added to the file `log` there.
             environment: of the process.
             ends_with: how it is ended.

@@ -157,8 +157,9 @@ class LocalS3:
             "-s3.autoCreateBucket=false",
             "-s3.iam.readOnly=false",
             f"-s3.config={config}",
-            f"-s3.localSocket={config.parent / 's3.sock'}",
-            f"-filer.localSocket={config.parent / 'filer.sock'}",
+            # In the folder where it runs: the whole path of a socket may have some 100 characters.
+            "-s3.localSocket=s3.sock",
+            "-filer.localSocket=filer.sock",
         ]
 
     def _answers(self) -> bool:

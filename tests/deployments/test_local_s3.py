@@ -31,7 +31,7 @@ def until(condition, seconds: float = 10) -> bool:
 @pytest.fixture
 def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where this test's servers put what is temporary."""
-    folder = tmp_path / "temporary"
+    folder = tmp_path / "a-long-name-for-what-is-temporary-as-some-machines-have-it"
     folder.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
     return folder

@@ -8,7 +8,7 @@ import yaml
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from deployments.cli import TROUBLE, main
-from deployments.serve import EVERY_QUARTER_HOUR
+from deployments.feed_deployments import every_quarter_hour
 from tests.receiver import unused_port
 
 PREFECT_YAML = Path(__file__).resolve().parents[2] / "prefect.yaml"
@@ -57,7 +57,7 @@ def test_the_server_is_not_there(capsys: pytest.CaptureFixture[str], settings: s
 
 
 def test_the_schedule_is_that_of_prefect_yaml() -> None:
-    ours = EVERY_QUARTER_HOUR
+    ours = every_quarter_hour()
     assert yaml.safe_load(PREFECT_YAML.read_text())["definitions"]["every_quarter_hour"] == {
         "interval": ours.interval.total_seconds(),
         "anchor_date": ours.anchor_date.isoformat(),

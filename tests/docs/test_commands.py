@@ -11,7 +11,6 @@ from typing import Any
 
 import httpx
 import pytest
-from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from blocks.ledger import Ledger
 from blocks.stores import open_store
@@ -20,7 +19,7 @@ from deployments.local_s3 import LocalS3
 from deployments.receiver import Receiver
 from tests.docs.pages import PAGES, ROOT, blocks
 from tests.docs.shell import Terminal, is_shown
-from tests.e2e.processes import eventually
+from tests.e2e.processes import eventually, speaking_to
 from tests.flows.conftest import Feed
 from tests.receiver import unused_port
 
@@ -240,7 +239,7 @@ def stage(tutorial: Tutorial, local_s3: LocalS3) -> Iterator[Stage]:
     with (
         Receiver() as receiver,
         pytest.MonkeyPatch.context() as patch,
-        temporary_settings({PREFECT_API_URL: terminal.environment["PREFECT_API_URL"]}),
+        speaking_to(terminal.environment["PREFECT_API_URL"]),
     ):
         patch.chdir(terminal.folder)
         patch.setattr("tasks.notify.within_run", lambda *_: False)

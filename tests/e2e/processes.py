@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
+from prefect.events.worker import EventsWorker
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from tests.receiver import unused_port
 
@@ -37,6 +39,16 @@ def running(command: list[str], cwd: Path, environment: Mapping[str, str], log: 
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+
+@contextmanager
+def speaking_to(api_url: str) -> Iterator[None]:
+    """Prefect in this process speaks to that server; its last events are sent while that lives, or they never end."""
+    with temporary_settings({PREFECT_API_URL: api_url}):
+        try:
+            yield
+        finally:
+            EventsWorker.drain_all(timeout=60)
 
 
 def eventually(look: Callable[[], T], seconds: float = 240.0) -> T:

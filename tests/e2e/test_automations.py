@@ -14,14 +14,13 @@ from typing import Any
 
 import pytest
 import yaml
-from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from deployments.automations import SHIPPED
 from deployments.cli import main
 from deployments.feed_deployments import HEARTBEAT
 from deployments.local_s3 import LocalS3
 from deployments.receiver import Receiver
-from tests.e2e.processes import ROOT, PrefectServer, eventually
+from tests.e2e.processes import ROOT, PrefectServer, eventually, speaking_to
 
 pytestmark = pytest.mark.e2e
 
@@ -80,7 +79,7 @@ class Watched:
     def apply(self, *options: str, file: Path | None = None) -> list[str]:
         given = [str(file or self.folder / "automations.yaml"), *options]
         said = io.StringIO()
-        with temporary_settings({PREFECT_API_URL: self.server.environment["PREFECT_API_URL"]}), redirect_stdout(said):
+        with speaking_to(self.server.environment["PREFECT_API_URL"]), redirect_stdout(said):
             assert main(["apply", "--automations", *given]) == 0
         return said.getvalue().splitlines()
 

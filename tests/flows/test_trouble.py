@@ -444,10 +444,10 @@ def test_s3_hangs(feed: Feed, monkeypatch, step):
         return RESET
 
     with monkeypatch.context() as patch, Before(feed, STEPS[step], hang, lasting=True).stand():
-        patch.setattr("blocks.s3_patience.CALL_SECONDS", 0.4)
+        patch.setattr("blocks.s3_patience.CALL_SECONDS", 1.5)
         try:
             place = "/".join(STEPS[step].split(" ")[1].split("/")[:2])
-            trouble(feed, DropZoneBusy, place, "it was not done within 0.4 seconds; check the network and endpoint_url")
+            trouble(feed, DropZoneBusy, place, "it was not done within 1.5 seconds; check the network and endpoint_url")
         finally:
             over.set()
     goes_on(feed)
@@ -457,7 +457,7 @@ def test_s3_hangs(feed: Feed, monkeypatch, step):
 @pytest.mark.parametrize(
     ("method", "words"),
     [
-        pytest.param("GET /{bucket}?", "it was not done within 0.4 seconds", id="a listing"),
+        pytest.param("GET /{bucket}?", "it was not done within 1.5 seconds", id="a listing"),
         pytest.param("GET /{bucket}/", "bytes had come", id="a content"),
     ],
 )
@@ -471,7 +471,7 @@ def test_s3_drips(feed: Feed, monkeypatch, method, words):
         return Answer(answer.status, answer.body, answer.headers, answer.said_length, drip_seconds=0.02 * drips)
 
     with monkeypatch.context() as patch, AnsweringServer(drip) as server:
-        patch.setattr("blocks.s3_patience.CALL_SECONDS", 0.4)
+        patch.setattr("blocks.s3_patience.CALL_SECONDS", 1.5)
         feed.configure(endpoint_url=server.url)
         trouble(feed, DropZoneBusy, words, "check the network and endpoint_url")
         assert untouched(feed)
