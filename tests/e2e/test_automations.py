@@ -100,6 +100,15 @@ class Watched:
         found = self.server.ask("GET", f"/flow_runs/{run}")
         return found if found["state_type"] == "CRASHED" else None
 
+    def run_of(self, file: str) -> str:
+        """The id of the run of a settings file, empty where there is none yet."""
+        found = [run["id"] for run in self.server.every("flow_runs") if run["parameters"] == {"settings_file": file}]
+        return found[0] if found else ""
+
+    def beating(self) -> set[str]:
+        """The runs of which a heartbeat came."""
+        return {each["resource"]["prefect.resource.id"] for each in self.events("prefect.flow-run.heartbeat")}
+
     def events(self, name: str) -> list[Any]:
         answer = self.server.ask("POST", "/events/filter", filter={"event": {"name": [name]}}, limit=50)
         return list(answer["events"])
@@ -208,13 +217,11 @@ def test_a_run_that_has_died_is_marked_and_told(happened: Watched) -> None:
         with (happened.folder / "dying.log").open("wb") as log:
             run = subprocess.Popen(command, cwd=ROOT, env=happened.server.environment, stdout=log, stderr=log)
             try:
-                beat = "prefect.flow-run.heartbeat"
-                known = {each["id"] for each in happened.events(beat)}
-                [event] = eventually(lambda: [each for each in happened.events(beat) if each["id"] not in known])
+                id_ = eventually(lambda: happened.run_of(file))
+                eventually(lambda: f"prefect.flow-run.{id_}" in happened.beating())
             finally:
                 run.kill()
                 run.wait()
-    id_ = event["resource"]["prefect.resource.id"].removeprefix("prefect.flow-run.")
     crashed = eventually(
         lambda: (s := happened.server.ask("GET", f"/flow_runs/{id_}"))["state_type"] == "CRASHED" and s
     )
@@ -246,7 +253,8 @@ def test_an_event_names_its_feed_its_delivery_and_its_run(happened: Watched) -> 
         "folder": "s3://e2e-automations/users/processed/20210227",
     }
     assert f"prefect.flow-run.{happened.runs['import']}" in {each["prefect.resource.id"] for each in event["related"]}
-    assert [each["payload"]["feed"] for each in happened.events("px.import.blocked")] == ["refused"]
+    blocked = {each["payload"]["feed"] for each in happened.events("px.import.blocked")}
+    assert blocked - {"dying"} == {"refused"}  # which of its heartbeat and its trouble comes first is not ours
 
 
 @pytest.mark.rule("R5")
