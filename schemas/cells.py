@@ -60,6 +60,9 @@ class NumberCells(Cells):
         return {Code.INVALID_NUMBER: self._is_number, Code.NUMBER_OUT_OF_RANGE: self._is_in_range}
 
     def _is_number(self, text: pa.Array) -> pa.Array:
+        self._values = _all_finite(text)
+        if self._values is not None:
+            return pa.array(np.ones(len(text), np.bool_))
         number = pc.match_substring_regex(text, _NUMBER)
         # Only numbers are cast: for each cell that it cannot read, Arrow would word an error.
         self._values = pc.if_else(number, text, pa.scalar(None, pa.string())).cast(pa.float64())
@@ -169,6 +172,15 @@ def is_present(text: pa.Array) -> pa.Array:
 def blank_to_null(text: pa.Array) -> pa.Array:
     """The same text with null for blank."""
     return pc.if_else(is_present(text), text, pa.scalar(None, pa.string()))
+
+
+def _all_finite(text: pa.Array) -> pa.Array | None:
+    """The numbers of a column without a fault; what Arrow reads beyond our notation are names of infinity and NaN."""
+    try:
+        values = blank_to_null(text).cast(pa.float64())
+    except pa.ArrowInvalid:  # it ends at the first cell that it cannot read
+        return None
+    return values if pc.all(pc.is_finite(values), min_count=0).as_py() else None
 
 
 def _is_held(numbers: pa.Array, values: pa.Array) -> Bools:
