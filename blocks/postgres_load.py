@@ -11,7 +11,7 @@ products, so that two loads of the same ids wait for each other but never in a r
 """
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,9 +22,12 @@ from schemas.catalogue import ID, Attribute, Entity
 from schemas.outcome import LoadCounts
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from schemas.valid_file import ValidFile
 
 _ROWS = "pg_temp.px_rows"
+_ROWS_AT_ONCE = 8192  # in the form that is sent, which is made in memory
 
 
 def load(
@@ -69,7 +72,7 @@ def _stage(
         repeats = valid.ids.repeats(batch.column(ID))
         numbers = pa.array(np.arange(rows, rows + batch.num_rows), mask=~repeats)
         # One statement a batch: between two of them the server notices a client that has come to a standstill.
-        rows += _copy(connection, postgres_copy.rows([numbers, *(batch.column(name) for name in columns)]))
+        rows += _copy(connection, [numbers, *(batch.column(name) for name in columns)])
         aside += int(repeats.sum())
         progress()
     # Else the planner would expect next to no row without a number, and look for each record by itself.
@@ -77,11 +80,13 @@ def _stage(
     return rows, aside
 
 
-def _copy(connection: Connection, content: memoryview) -> int:
+def _copy(connection: Connection, columns: "Sequence[pa.Array[Any]]") -> int:
     with connection.cursor() as cursor:
         with cursor.copy(f"COPY {_ROWS} FROM STDIN (FORMAT BINARY)".encode()) as copy:
-            for part in (postgres_copy.HEADER, content, postgres_copy.TRAILER):
-                copy.write(part)
+            copy.write(postgres_copy.HEADER)
+            for start in range(0, len(columns[0]), _ROWS_AT_ONCE):
+                copy.write(postgres_copy.rows([column.slice(start, _ROWS_AT_ONCE) for column in columns]))
+            copy.write(postgres_copy.TRAILER)
         return cursor.rowcount
 
 

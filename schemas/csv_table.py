@@ -18,7 +18,8 @@ from schemas.issues import Code, Unreadable
 from schemas.record_scanner import Bools, Ints, Records, RecordScanner
 from schemas.settings import Limits
 
-BATCH_BYTES = 8 * 1024**2
+BATCH_BYTES = 4 * 1024**2
+FEW_RECORDS = 2**14  # up to four times the bytes where they hold fewer: each batch costs something, column by column
 BATCH_RECORDS = 2**18  # fewer bytes where records are short or lines are blank: each costs more than its text
 
 _MESSAGES = {
@@ -195,7 +196,8 @@ class _Gathered:
     @property
     def is_full(self) -> bool:
         """Whether there is enough for a block."""
-        return self._size_bytes >= BATCH_BYTES or self._records >= BATCH_RECORDS
+        wanted_bytes = BATCH_BYTES if self._records >= FEW_RECORDS else 4 * BATCH_BYTES
+        return self._size_bytes >= wanted_bytes or self._records >= BATCH_RECORDS
 
     def add(self, chunk: bytes, records: Records, scanner: RecordScanner) -> None:
         """Take a chunk and its records, up to the first record that is too long (rule C7)."""

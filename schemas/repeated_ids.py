@@ -20,20 +20,20 @@ class IdHashes:
 
     def __init__(self) -> None:
         self._key = secrets.token_hex(8)
-        self._batches: list[Hashes] = []
+        self._hashes = bytearray()  # grows in place: at the end there is no second copy of them
         self._repeated: Hashes | None = None
 
     def add(self, ids: pa.Array) -> None:
         """Take the ids of the next rows."""
-        self._batches.append(self._hash(ids))
+        self._hashes += self._hash(ids).data
 
     def finish(self) -> int:
         """Close the collection; the rows beyond the first of each id, counted over the whole file."""
-        every = np.concatenate(self._batches) if self._batches else np.empty(0, np.uint64)
-        self._batches.clear()
+        every = np.frombuffer(self._hashes, np.uint64)
         every.sort()
         again = every[1:][every[1:] == every[:-1]]
         self._repeated = np.unique(again)
+        self._hashes = bytearray()
         return len(again)
 
     def repeats(self, ids: pa.Array) -> npt.NDArray[np.bool_]:

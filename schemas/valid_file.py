@@ -46,5 +46,5 @@ class ValidFile:
         """The rows in file order, some ten thousand at a time."""
         if not self.rows:
             return
-        with pa.memory_map(str(self.path)) as source, pa.ipc.open_stream(source) as reader:
+        with pa.OSFile(str(self.path)) as source, pa.ipc.open_stream(source) as reader:
             yield from reader

@@ -122,9 +122,10 @@ class _Reading:
         self._writer.write_batch(typed)
 
     def close(self) -> None:
-        """Complete the spool file."""
+        """Complete the spool file, and give back the memory that Arrow keeps for further batches."""
         if self._writer is not None:
             self._writer.close()
+        pa.default_memory_pool().release_unused()
 
     def valid_file(self, settings: FileSettings) -> ValidFile:
         """The accepted file."""
