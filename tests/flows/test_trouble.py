@@ -12,15 +12,17 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 import blocks.sqlite_store
@@ -708,6 +710,66 @@ def test_a_postgresql_that_stops_in_mid_run(own_postgres: LocalPostgres, feed: F
         own_postgres.start()
         own_postgres.execute("UPDATE import_leases SET expires_at_ms = 0")
     goes_on(feed, own_postgres.execute)
+
+
+class SmallDisk:
+    """A database on a disk of its own, too small for anything more once it is filled."""
+
+    def __init__(self, server: LocalPostgres, folder: Path) -> None:
+        self.url, self._filler = f"{server.url.rpartition('/')[0]}/small", folder / "filler"
+
+    def fill(self) -> None:
+        with suppress(OSError), self._filler.open("wb", buffering=0) as filler:
+            while True:
+                filler.write(bytes(4096))
+
+    def clear(self) -> None:
+        self._filler.unlink()
+
+    def execute(self, sql: str) -> list[tuple[Any, ...]]:
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            return connection.execute(sql.encode()).fetchall()
+
+
+@pytest.fixture
+def small_disk(local_postgres: LocalPostgres) -> Iterator[SmallDisk]:
+    folder = Path(tempfile.mkdtemp(prefix="px-import-small-disk-", dir="/tmp"))  # where the server's account may enter
+    mounted = False
+    try:
+        command = ["mount", "-t", "tmpfs", "-o", "size=16m,uid=nobody,mode=700", "px-import-small-disk", str(folder)]
+        if os.geteuid() or subprocess.run(command, check=False, capture_output=True).returncode:
+            pytest.skip("a disk of a few megabytes can be mounted only by root, and not in every container")
+        mounted = True
+        local_postgres.execute(f"CREATE TABLESPACE small LOCATION '{folder}'")
+        local_postgres.execute("CREATE DATABASE small TABLESPACE small")
+        yield SmallDisk(local_postgres, folder)
+    finally:
+        if mounted:
+            local_postgres.execute("DROP DATABASE IF EXISTS small WITH (FORCE)")
+            local_postgres.execute("DROP TABLESPACE IF EXISTS small")
+            subprocess.run(["umount", str(folder)], check=True)
+        folder.rmdir()
+
+
+@pytest.mark.rule("R3")
+def test_a_postgresql_whose_disk_is_full(feed: Feed, small_disk: SmallDisk):
+    full = (StoreBusy, "No space left on device", "; make room on its disk. Nothing is lost; the next tick")
+
+    def fill(exchange: Exchange) -> Reply:
+        small_disk.fill()
+        return exchange.forward()
+
+    small_disk.fill()
+    feed.configure(store=small_disk.url)
+    trouble(feed, *full)
+    small_disk.clear()
+    with Before(feed, STEPS["read"], fill).stand(store=small_disk.url):
+        trouble(feed, *full)
+    assert untouched(feed)
+    assert small_disk.execute("SELECT stage, verdict FROM import_deliveries") == [("claimed", None)]
+    assert feed.callbacks == []
+    small_disk.clear()
+    goes_on(feed, small_disk.execute)
 
 
 @pytest.mark.rule("R3")
