@@ -453,6 +453,41 @@ def test_s3_hangs(feed: Feed, monkeypatch, step):
     goes_on(feed)
 
 
+@pytest.fixture
+def own_s3() -> Iterator[LocalS3]:
+    with LocalS3() as server:
+        server.create_bucket("own")
+        yield server
+
+
+@pytest.mark.rule("R3")
+def test_an_s3_server_that_is_killed_in_mid_run_and_comes_back(own_s3: LocalS3, feed: Feed):
+    """At once, and the run goes on; later, and the next one does."""
+    deaths = list[str]()
+
+    def killed(exchange: Exchange) -> Reply:
+        step = exchange.call.what
+        if step in {STEPS["read"], STEPS["status.txt"]} - set(deaths):
+            deaths.append(step)
+            own_s3.stop()
+            if step == STEPS["read"]:
+                own_s3.start()
+                return RESET
+        return exchange.forward()
+
+    feed = replace(feed, s3=own_s3, bucket="own")
+    feed.drop(DAY, users_csv_gz=GOOD)
+    before = Before(feed, STEPS["read"], killed, lasting=True)
+    with before.stand(), pytest.raises(DropZoneBusy, match=r"^Could not \w+ s3://own/.* did not answer") as raised:
+        run(feed)
+    assert deaths == [STEPS["read"], STEPS["status.txt"]]
+    assert on_the_page(str(raised.value))
+    own_s3.start()
+    assert f"{ARCHIVE}/status.txt" not in feed.objects()
+    assert feed.callbacks == []
+    goes_on(feed)
+
+
 @pytest.mark.rule("R3")
 @pytest.mark.parametrize(
     ("method", "words"),
