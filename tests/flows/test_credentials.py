@@ -1,9 +1,12 @@
 """Credentials that end in mid-run, on a server that judges each request by them: none of it is scripted."""
 
+import re
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from botocore.credentials import RefreshableCredentials
@@ -90,6 +93,24 @@ def test_credentials_that_end_in_mid_run(feed: Feed, account: Account, end, step
     assert untouched(feed) == (step in {"list", "probe", "read", "decide", "look before the copy", "copy"})
     assert feed.callbacks == []
     feed.configure(authorization=session(account))
+    goes_on(feed)
+
+
+@pytest.mark.rule("R3")
+@pytest.mark.parametrize("step", STEPS)
+def test_a_secret_that_is_wrong_from_one_call_on(feed: Feed, account: Account, step):
+    def signed_with_another(exchange: Any) -> Reply:
+        """What it would have made of the signature is as good as this."""
+        headers = [re.sub(rb"(?<=Signature=).{8}", b"01234567", header) for header in exchange._request.headers]
+        exchange._request = replace(exchange._request, headers=tuple(headers))
+        return exchange.forward()
+
+    authorization = account.user(account.reading)
+    before = Before(feed, STEPS[step], signed_with_another, lasting=True)
+    with before.stand(authorization=authorization):
+        trouble(feed, AccessRefused, "correct authorization.secret_access_key", f"s3://{feed.bucket}")
+    assert feed.callbacks == []
+    feed.configure(authorization=authorization)
     goes_on(feed)
 
 

@@ -227,7 +227,6 @@ SKEWED = refused(
 ELSEWHERE = refused("PermanentRedirect", 301, headers=["x-amz-bucket-region: eu-west-1"])
 NO_S3 = {
     "the bucket is gone": (refused("NoSuchBucket", 404), NotThere, "create the bucket"),
-    "the secret is wrong": (refused("SignatureDoesNotMatch", 403), AccessRefused, "authorization.secret_access_key"),
     "the clock is wrong": (SKEWED, AccessRefused, "the clock of this machine is "),
     "the bucket lies elsewhere": (ELSEWHERE, SettingsError, "give the bucket's region, eu-west-1"),
     "every request is redirected": (refused("", 301), SettingsError, "endpoint_url: "),
