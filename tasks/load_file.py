@@ -10,16 +10,6 @@ from tasks.read_file import SpooledFile
 from tasks.verb import verb
 
 
-@verb("files judged before", "dt={delivery.day}")
-def already_judged(feed: Connections, delivery: Delivery) -> frozenset[str]:
-    """Names of the files that an earlier run has loaded or rejected (rule R1).
-
-    Raises:
-        StoreBusy: worth another try.
-    """
-    return frozenset(feed.ledger.file_outcomes(delivery))
-
-
 @verb("load file", "dt={delivery.day}/{spooled.file.name}")
 def load_file(
     feed: Connections, held: HeldLease, delivery: Delivery, spooled: SpooledFile, valid: ValidFile
