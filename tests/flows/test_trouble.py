@@ -25,6 +25,7 @@ from typing import Any
 import psycopg
 import pytest
 
+import blocks.ledger
 import blocks.sqlite_store
 from blocks.connections import Connections, take_lease
 from blocks.import_settings import ImportSettings
@@ -428,6 +429,25 @@ def test_a_run_that_gives_up_too_late_takes_nothing_from_its_successor(feed: Fee
         assert reading.folder.exists()
         doors.ledger.release(heir)
     goes_on(feed)
+
+
+@pytest.mark.rule("R2")
+def test_a_run_outlived_between_its_last_look_and_the_load_says_so(feed: Feed, monkeypatch):
+    """Its successor has removed the files by then."""
+    look, states = blocks.ledger.outcomes_of, list[str]()
+
+    def outlived(*asked: Any) -> Any:
+        seen = look(*asked)
+        monkeypatch.setattr("blocks.ledger.outcomes_of", look)
+        with closing(sqlite3.connect(feed.folder / "px.db")) as connection, connection:
+            connection.execute("UPDATE import_leases SET expires_at_ms = 0")
+        states.append(run(feed).state)
+        return seen
+
+    monkeypatch.setattr("blocks.ledger.outcomes_of", outlived)
+    assert run(feed).state == "Skipped"
+    assert states == ["Imported"]
+    assert feed.rows("SELECT outcome, created, updated FROM import_files WHERE kind = 'input'") == [("loaded", 2, 0)]
 
 
 # S3 is there and does not come to an end
