@@ -39,6 +39,13 @@ lint: install  ## Style, and the direction of imports
 types: install  ## Static types
 	$(BIN)/mypy
 
+.PHONY: audit
+audit: install  ## Known holes in the tested versions, as PyPI tells them; no part of the tests
+	@test -x .venv/audit/bin/pip-audit || { $(PYTHON) -m venv .venv/audit && \
+		.venv/audit/bin/pip install --quiet --disable-pip-version-check pip-audit; }
+	@.venv/audit/bin/pip-audit --strict --no-deps --disable-pip --requirement constraints.txt || \
+		{ echo "Not clean: a version with a hole is named above; without one, PyPI could not be asked for all of them."; exit 1; }
+
 .PHONY: format
 format: install  ## Put the code in form
 	$(BIN)/ruff check --fix

@@ -20,6 +20,7 @@ _NOT_IN_ENCODING = ("22P05",)
 # A server that refuses a connection says so in words only.
 _LOGIN = re.compile("authentication|password|pg_hba.conf|role .* (does not exist|is not permitted)")
 _CERTIFICATE = re.compile("certificate|does not support SSL|sslmode")
+_FULL = re.compile("No space left on device|Disk quota exceeded")
 _NO_DATABASE = re.compile("database .* does not exist")
 
 
@@ -35,7 +36,7 @@ def translated(error: psycopg.Error, store: str) -> ImporterError | None:
         return _without_code(error, store)
     said = f"{error.diag.message_primary} ({code})"
     if code.startswith(_BUSY):
-        return StoreBusy(store, said)
+        return _busy(store, said)
     if code.startswith(_NOT_GRANTED):
         return _not_granted(store, said)
     if code.startswith(_NO_SUCH_TABLE) and "import_" in said:
@@ -75,7 +76,11 @@ def _without_code(error: psycopg.Error, store: str) -> ImporterError | None:
         return SettingsError("store", f"no trusted connection to {store}: {said}; {cure}")
     if _NO_DATABASE.search(said):
         return SettingsError("store", f"{store}: there is no such database; create it or name another")
-    return StoreBusy(store, said)
+    return _busy(store, said)
+
+
+def _busy(store: str, said: str) -> StoreBusy:
+    return StoreBusy(store, f"{said}; make room on its disk" if _FULL.search(said) else said)
 
 
 def _not_granted(store: str, said: str) -> AccessRefused:

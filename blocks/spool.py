@@ -55,7 +55,7 @@ class Spool:
 
 
 def no_room(action: str, place: str, error: OSError) -> DropZoneBusy:
-    """The importer's word for a file or folder of the spool that cannot be written."""
+    """The importer's word for a file or folder of the spool that cannot be written or read."""
     said = os.strerror(error.errno) if error.errno else type(error).__name__
     return DropZoneBusy(action, place, f"{said}; make room there, or name another folder in TMPDIR")
 

@@ -48,9 +48,10 @@ def _read(path: Path, notify: str) -> tuple[list[dict[str, Any]], str]:
         raise SettingsError("--automations", f"{path} cannot be read ({exc.strerror})") from None
     except (yaml.YAMLError, UnicodeDecodeError):
         raise SettingsError("--automations", f"{path} is not valid YAML in UTF-8") from None
-    if not isinstance(document, dict) or not isinstance(document.get("automations"), list):
+    entries = document.get("automations") if isinstance(document, dict) else None
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise SettingsError("--automations", f"{path} has no list of automations; settings files go before the option")
-    return document["automations"], notify or document.get("notify") or ""
+    return entries, notify or document.get("notify") or ""
 
 
 def _block_id(client: SyncPrefectClient, notify: str) -> str:
@@ -66,13 +67,15 @@ def _block_id(client: SyncPrefectClient, notify: str) -> str:
 
 def _automation(entry: dict[str, Any], notify: str, block: str, source: str) -> AutomationCore:
     parts = dict(entry)
-    message = parts.pop("notify", None)
-    actions = [*parts.pop("actions", []), *([_telling(message, notify, block)] if message else [])]
+    message, name = parts.pop("notify", None), str(entry.get("name", "an automation without a name"))
+    if message is not None and not (isinstance(message, dict) and message.keys() == {"subject", "body"}):
+        raise SettingsError(f"{name}.notify", "give it a subject and a body", source=source)
+    told = [_telling(message, notify, block)] if message else []
     try:
-        return AutomationCore.model_validate({**parts, "actions": actions})
+        return AutomationCore.model_validate({**parts, "actions": [*(parts.get("actions") or []), *told]})
     except ValidationError as exc:
         first = exc.errors(include_input=False, include_url=False)[0]
-        place = ".".join(map(str, [entry.get("name", "an automation without a name"), *first["loc"]]))
+        place = ".".join(map(str, [name, *first["loc"]]))
         raise SettingsError(place, first["msg"][0].lower() + first["msg"][1:], source=source) from None
 
 

@@ -21,7 +21,7 @@ from tasks.claim import abandon, adopt, claim, finish, note_trouble
 from tasks.connect import connect, read_settings, release_lease, take_lease, unfinished
 from tasks.decide import decide
 from tasks.discover import discover
-from tasks.load_file import already_judged, load_file, reject_file
+from tasks.load_file import load_file, reject_file
 from tasks.notify import Told, notify
 from tasks.prefect_run import name_run
 from tasks.progress import progress_shown
@@ -110,9 +110,9 @@ async def _import_all(
     left, told = await unfinished(feed, held), [Told()]
     if left.callbacks_due:  # first: a delivery that keeps failing holds up no news of others
         await _tell(feed, held, told)
-    for delivery in left.deliveries:
+    for delivery, judged in left.deliveries:
         await taking_up(days := [*days, delivery.day])
-        await _complete(feed, held, delivery, finished)
+        await _complete(feed, held, delivery, judged, finished)
         await _tell(feed, held, told)
     seen = await discover(feed)
     for folder in seen.ready:
@@ -121,7 +121,7 @@ async def _import_all(
             known.append(folder.day)
             continue
         await taking_up(days := [*days, claimed.day])
-        await _complete(feed, held, claimed, finished)
+        await _complete(feed, held, claimed, frozenset(), finished)
         await _tell(feed, held, told)
     unreceived = tuple(reason for each in told for reason in each.unreceived)
     return FeedReport(feed.settings.feed, tuple(finished), seen, tuple(known), unreceived)
@@ -129,14 +129,24 @@ async def _import_all(
 
 async def _tell(feed: Connections, held: HeldLease, told: list[Told]) -> None:
     """Send what has become due; not where nobody answered before: each try would wait for nothing (rule N2)."""
-    if not told[-1].unreachable:
+    if feed.settings.status_endpoint.url and not told[-1].unreachable:
         told.append(await notify(feed, held))
 
 
-async def _complete(feed: Connections, held: HeldLease, delivery: Delivery, finished: list[DeliveryReport]) -> None:
-    """Take a delivery to its end; its story tells what stops it."""
+async def _complete(
+    feed: Connections, held: HeldLease, delivery: Delivery, judged: frozenset[str], finished: list[DeliveryReport]
+) -> None:
+    """Take a delivery to its end; its story tells what stops it.
+
+    Args:
+        feed: its doors.
+        held: the feed's lease.
+        delivery: as it stands.
+        judged: names of its files that an earlier run has loaded or rejected.
+        finished: grows by its report.
+    """
     try:
-        await _go_on(feed, held, delivery, finished)
+        await _go_on(feed, held, delivery, judged, finished)
     except (LeaseLost, StoreBusy):
         raise  # the story cannot be written
     except ImporterError as exc:
@@ -144,16 +154,18 @@ async def _complete(feed: Connections, held: HeldLease, delivery: Delivery, fini
         raise
 
 
-async def _go_on(feed: Connections, held: HeldLease, delivery: Delivery, finished: list[DeliveryReport]) -> None:
+async def _go_on(
+    feed: Connections, held: HeldLease, delivery: Delivery, judged: frozenset[str], finished: list[DeliveryReport]
+) -> None:
     """Take a delivery from where it stands to its end, or give it up where its files are gone."""
     if delivery.stage is Stage.CLAIMED:
-        judged = await _judge_all(feed, held, delivery)
-        if judged is None:
+        imported = await _judge_all(feed, held, delivery, judged)
+        if imported is None:
             await abandon(feed, held, delivery)
             return
-        delivery = judged
+        delivery = imported
     decision = await decide(feed, held, delivery)
-    if delivery.stage in {Stage.CLAIMED, Stage.DECIDED}:
+    if decision.moves and delivery.stage in {Stage.CLAIMED, Stage.DECIDED}:
         await move_aside(feed, held, delivery, decision)
     if delivery.stage not in {Stage.ARCHIVED, Stage.CLEARED}:
         await archive(feed, held, delivery, decision)
@@ -163,9 +175,8 @@ async def _go_on(feed: Connections, held: HeldLease, delivery: Delivery, finishe
     await show_delivery(feed.settings, finished[-1])
 
 
-async def _judge_all(feed: Connections, held: HeldLease, delivery: Delivery) -> Delivery | None:
+async def _judge_all(feed: Connections, held: HeldLease, delivery: Delivery, judged: frozenset[str]) -> Delivery | None:
     """Validate and load every file, serially (rule D4); None where the first to be judged is gone."""
-    judged = await already_judged(feed, delivery)
     for file in delivery.files:
         if file.name in judged or file.kind not in {ObjectKind.INPUT, ObjectKind.UNSUPPORTED}:
             continue

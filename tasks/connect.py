@@ -50,11 +50,12 @@ class Unfinished:
     """What earlier runs have left to do.
 
     Attributes:
-        deliveries: claimed and not finished, oldest first (rule R1).
+        deliveries: claimed and not finished, oldest first, each with the names of its files that were loaded or
+            rejected (rule R1).
         callbacks_due: whether anything in the outbox is to be told now (rule N2).
     """
 
-    deliveries: list[Delivery]
+    deliveries: list[tuple[Delivery, frozenset[str]]]
     callbacks_due: bool
 
 
@@ -71,11 +72,12 @@ def unfinished(feed: Connections, held: HeldLease) -> Unfinished:
         LeaseLost: another run has taken over.
     """
     found = feed.ledger.resume(held.lease, feed.settings.zone.place)
+    deliveries = [(delivery, frozenset(feed.ledger.file_outcomes(delivery))) for delivery in found]
     for delivery_id in old_spools():
         if feed.ledger.is_over(delivery_id):
             remove_spools(delivery_id)
     endpoint = feed.settings.status_endpoint
-    return Unfinished(found, bool(endpoint.url and feed.ledger.due_callbacks(feed.settings.feed)))
+    return Unfinished(deliveries, bool(endpoint.url and feed.ledger.due_callbacks(feed.settings.feed)))
 
 
 async def release_lease(held: HeldLease) -> None:

@@ -1,6 +1,7 @@
 """Verbs: write to the ledger what became of one file, with its records if it has no fault."""
 
 from blocks.connections import Connections, HeldLease
+from blocks.spool import no_room
 from schemas.delivery import Delivery, DeliveryFile
 from schemas.outcome import FileOutcome
 from schemas.settings import BlankCells
@@ -8,16 +9,6 @@ from schemas.valid_file import ValidFile
 from schemas.validation import Rejection
 from tasks.read_file import SpooledFile
 from tasks.verb import verb
-
-
-@verb("files judged before", "dt={delivery.day}")
-def already_judged(feed: Connections, delivery: Delivery) -> frozenset[str]:
-    """Names of the files that an earlier run has loaded or rejected (rule R1).
-
-    Raises:
-        StoreBusy: worth another try.
-    """
-    return frozenset(feed.ledger.file_outcomes(delivery))
 
 
 @verb("load file", "dt={delivery.day}/{spooled.file.name}")
@@ -30,20 +21,25 @@ def load_file(
 
     Raises:
         StoreBusy, CountsDisagree: nothing was loaded; worth another try.
+        DropZoneBusy: the spool cannot be read; nothing was loaded.
         StoreConflict: the store's tables contradict the catalogue.
         LeaseLost: another run has taken over.
     """
-    return feed.ledger.load(
-        held.lease,
-        delivery,
-        valid,
-        entity=feed.settings.entity,
-        name=spooled.file.name,
-        size_bytes=spooled.file.stored.size_bytes,
-        sha256=spooled.sha256,
-        clear_blanks=feed.settings.blank_cells is BlankCells.CLEAR,
-        progress=held.keep if feed.ledger.shared else _nothing,
-    )
+    try:
+        return feed.ledger.load(
+            held.lease,
+            delivery,
+            valid,
+            entity=feed.settings.entity,
+            name=spooled.file.name,
+            size_bytes=spooled.file.stored.size_bytes,
+            sha256=spooled.sha256,
+            clear_blanks=feed.settings.blank_cells is BlankCells.CLEAR,
+            progress=held.keep if feed.ledger.shared else _nothing,
+        )
+    except OSError as exc:
+        held.ledger.renew(held.lease)  # where another run has taken over, it has cleared up behind itself
+        raise no_room("read below", str(spooled.typed_path.parent), exc) from None
 
 
 def _nothing() -> None:

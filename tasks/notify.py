@@ -34,8 +34,6 @@ def notify(feed: Connections, held: HeldLease) -> Told:
         LeaseLost: another run has taken over.
     """
     told = Told()
-    if not feed.settings.status_endpoint.url:
-        return told
     for callback in feed.ledger.due_callbacks(feed.settings.feed):
         reason, unreachable = _send(feed, held, callback)
         told = Told((*told.unreceived, *filter(None, [reason])), unreachable)

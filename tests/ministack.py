@@ -30,7 +30,12 @@ _PROGRAM = """
 import os, shutil, sys, threading
 scratch = sys.argv.pop()
 def watch():
-    if not os.read(0, 1):
+    while (word := os.read(0, 1)) == b"e":
+        from ministack.services import sts
+        for session in list(sts._sessions.values()):
+            session["Expiration"] = 0
+        open(scratch + "/expired", "x").close()
+    if not word:
         shutil.rmtree(scratch, ignore_errors=True)
     os._exit(0)
 threading.Thread(target=watch, daemon=True).start()
@@ -105,6 +110,19 @@ class MiniStack:
     def stop(self) -> None:
         """Kill it; its objects stay for `start`."""
         self._end(b"k")
+
+    def expire_sessions(self) -> None:
+        """Every session that STS has given out is over when this returns, whatever its time."""
+        assert self._process is not None
+        assert self._process.stdin is not None
+        assert self._scratch is not None
+        done = self._scratch / "expired"
+        self._process.stdin.write(b"e")
+        self._process.stdin.flush()
+        while not done.exists():
+            assert self._process.poll() is None, "the server has ended"
+            time.sleep(0.01)
+        done.unlink()
 
     @cached_property
     def client(self) -> "S3Client":

@@ -150,6 +150,16 @@ class Watch:
             return {feed: [*those, *scenario.marker_caught()[feed]] for feed, those in endings.items()}
         return endings
 
+    @property
+    def may_lack(self) -> frozenset[str]:
+        """What the archive of the delivery may lack: the marker, where an earlier one's was deleted by a run outlived.
+
+        Both markers are empty, and the deletion can ask for no more than that: see "not promised" in docs/promises.md.
+        """
+        deletion = f"DELETE {USERS}/processed/{DAY}/{MARKER}"
+        late = self.outlived is not None and self.struck is not None and self.struck.what == deletion
+        return frozenset({MARKER}) if late else frozenset()
+
     def from_now_on(self, door: Door, act: Act) -> None:
         """See `Scene`."""
         self._from_now_on[door] = act
@@ -179,7 +189,7 @@ def play(ground: Ground, case: Case, name: str, client: "S3Client") -> Result:
         if watch.outlived is not None and told[watch.outlived].claims_all():
             broken.append("the run that came too late does not say so")
         if not (case.fault and case.fault.endings):  # else the customer has changed what lay there
-            broken += [f"midway: {fault}" for fault in broken_midway(made, case.scenario)]
+            broken += [f"midway: {fault}" for fault in broken_midway(made, case.scenario, watch.may_lack)]
         broken += _finish(made, case, watch)
         return Result(case, watch.struck, tuple(broken), tuple(told), tuple(watch.calls))
 
@@ -224,7 +234,7 @@ def _finish(made: Stage, case: Case, watch: Watch) -> list[str]:
         if crashes := [each.crash for each in ended if each.crash]:
             return [f"crashed when it was run again: {crash}" for crash in crashes]
         if all(each.state == "NothingToDo" for each in ended) and len(ended) == len(case.scenario.feeds):
-            return broken_in_the_end(made, case.scenario, watch.endings(), told)
+            return broken_in_the_end(made, case.scenario, watch.endings(), told, watch.may_lack)
     return [f"after {_RUNS} more runs it has not come to rest: {ended}"]
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from ipaddress import ip_address, ip_network
@@ -40,6 +41,41 @@ def endpoint(url: str, **settings: Any) -> StatusEndpoint:
 
 def told(url: str, **settings: Any) -> Answer:
     return endpoint(url, **settings).send(CALLBACK, now=NOW)
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture(scope="module")
+def ca_file(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("authority") / "ca.pem"
+    authority.cert_pem.write_to_path(str(path))
+    return str(path)
+
+
+@dataclass(frozen=True)
+class Line:
+    """How a receiver is called: in the open, or over TLS."""
+
+    tls: ssl.SSLContext | None
+    ca_file: str
+
+    def receiver(self, *scripts: Script) -> ScriptedReceiver:
+        return ScriptedReceiver(*scripts, tls=self.tls)
+
+    def told(self, receiver: ScriptedReceiver, **settings: Any) -> Answer:
+        return told(receiver.at("127.0.0.1"), ca_file=self.ca_file, allow_http=self.tls is None, **settings)
+
+
+@pytest.fixture(params=["http", "https"])
+def line(request: pytest.FixtureRequest, authority: trustme.CA, ca_file: str) -> Line:
+    if request.param == "http":
+        return Line(None, "")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    return Line(context, ca_file)
 
 
 # --- what is sent -----------------------------------------------------------------------------------------------------
@@ -126,9 +162,9 @@ def test_any_2xx_is_received(code: int) -> None:
         (status(500, b"a secret of the receiver"), 500, False, None, "answered 500."),
     ],
 )
-def test_anything_else_is_not(script: Script, code: int, gone: bool, wait: float | None, says: str) -> None:
-    with ScriptedReceiver(script) as receiver:
-        answer = told(receiver.url)
+def test_anything_else_is_not(line: Line, script: Script, code: int, gone: bool, wait: float | None, says: str) -> None:
+    with line.receiver(script) as receiver:
+        answer = line.told(receiver)
     assert not answer.received
     assert (answer.status_code, answer.gone, answer.retry_after_seconds) == (code, gone, wait)
     assert says in answer.reason
@@ -137,9 +173,9 @@ def test_anything_else_is_not(script: Script, code: int, gone: bool, wait: float
 
 @pytest.mark.rule("N5")
 @pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
-def test_a_redirect_is_not_followed(code: int) -> None:
-    with ScriptedReceiver() as elsewhere, ScriptedReceiver(status(code, Location=elsewhere.url)) as receiver:
-        answer = told(receiver.url)
+def test_a_redirect_is_not_followed(line: Line, code: int) -> None:
+    with ScriptedReceiver() as elsewhere, line.receiver(status(code, Location=elsewhere.url)) as receiver:
+        answer = line.told(receiver)
     assert (answer.received, answer.status_code) == (False, code)
     assert "never followed" in answer.reason
     assert len(receiver.received) == 1
@@ -159,12 +195,13 @@ def test_a_redirect_is_not_followed(code: int) -> None:
     ],
     ids=["reset", "hung up", "no HTTP", "no number", "many headers", "long line"],
 )
-def test_no_valid_answer_is_told_in_a_sentence(script: Script) -> None:
-    with ScriptedReceiver(script) as receiver:
-        answer = told(receiver.url)
+def test_no_valid_answer_is_told_in_a_sentence(line: Line, script: Script) -> None:
+    with line.receiver(script) as receiver:
+        answer = line.told(receiver)
     assert (answer.received, answer.status_code) == (False, None)
     assert answer.reason.startswith("The status endpoint 127.0.0.1 could not be told: ")
     assert answer.reason.endswith(".")
+    assert "certificate" not in answer.reason
     assert "secret" not in answer.reason.lower()
 
 
@@ -183,9 +220,9 @@ def test_no_valid_answer_is_told_in_a_sentence(script: Script) -> None:
         b"no header\xff\x00",
     ],
 )
-def test_no_header_makes_it_raise(header: bytes) -> None:
-    with ScriptedReceiver(raw(OK + header + b"\r\n\r\n")) as receiver:
-        answer = told(receiver.url)
+def test_no_header_makes_it_raise(line: Line, header: bytes) -> None:
+    with line.receiver(raw(OK + header + b"\r\n\r\n")) as receiver:
+        answer = line.told(receiver)
     assert answer.received == (answer.status_code == 200)
     gc.collect()
 
@@ -229,10 +266,10 @@ def test_no_retry_after_breaks_anything(value: str) -> None:
     ],
     ids=["chunked", "to the end", "long and packed"],
 )
-def test_an_endless_body_is_cut_after_64_kib(start: bytes, again: bytes) -> None:
+def test_an_endless_body_is_cut_after_64_kib(line: Line, start: bytes, again: bytes) -> None:
     sent: list[bytes] = []
-    with ScriptedReceiver(endless(start, again, sent=sent)) as receiver:
-        assert told(receiver.url).received
+    with line.receiver(endless(start, again, sent=sent)) as receiver:
+        assert line.told(receiver).received
     # What neither side has read yet lies in the buffers of the two sockets.
     assert 64 * 1024 <= sum(map(len, sent)) + len(again) < 1024 * 1024
 
@@ -248,10 +285,10 @@ def test_an_endless_body_is_cut_after_64_kib(start: bytes, again: bytes) -> None
     ],
     ids=["status line", "header", "continue", "body"],
 )
-def test_a_drip_ends_at_the_deadline(script: Script, received: bool) -> None:
-    with ScriptedReceiver(script) as receiver:
+def test_a_drip_ends_at_the_deadline(line: Line, script: Script, received: bool) -> None:
+    with line.receiver(script) as receiver:
         began = time.monotonic()
-        answer = told(receiver.url, timeout_seconds=FAST)
+        answer = line.told(receiver, timeout_seconds=FAST)
         took = time.monotonic() - began
     assert FAST * 0.9 < took < FAST + 0.5
     # A 2xx was heard before its body came to an end: that is all that counts.
@@ -437,18 +474,6 @@ def test_the_environment_counts_for_nothing(monkeypatch: pytest.MonkeyPatch, tmp
 
 
 # --- TLS --------------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture
-def ca_file(authority: trustme.CA, tmp_path: Path) -> str:
-    path = tmp_path / "ca.pem"
-    authority.cert_pem.write_to_path(str(path))
-    return str(path)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ the two is played at every call here.
 
 import pytest
 
-from deployments.chaos.case import Case, play
+from deployments.chaos.case import Case, Watch, play
 from deployments.chaos.faults import AT_SYNC, FAULTS
 from deployments.chaos.matrix import Matrix
 from deployments.chaos.scenarios import BOTH, FIRST, REJECTED, REPEATED, THREE
@@ -82,3 +82,17 @@ def test_what_is_taken_away_holds_up_nothing(sqlite_ground, scenario, fault, beg
         result = play(sqlite_ground, Case(scenario, BY_NAME[fault], 1, begins), "taken", client)
     assert result.call
     assert not result.broken
+
+
+@pytest.mark.rule("P2")
+def test_a_deletion_that_comes_too_late_may_take_the_equal_marker_and_nothing_else(sqlite_ground, monkeypatch):
+    """What docs/promises.md does not promise; without that exception the same case is told as broken."""
+    with sqlite_ground.client() as client:
+        case = Case(REPEATED, BY_NAME["outlived"], 1, "DELETE users/processed/20210228/_SUCCESS")
+        result = play(sqlite_ground, case, "late", client)
+        assert result.call
+        assert not result.broken
+        monkeypatch.setattr(Watch, "may_lack", frozenset())
+        [midway, end] = play(sqlite_ground, case, "later", client).broken
+    assert midway == "midway: users: status.txt is there before another status file"
+    assert end.startswith("users: the archive holds the status files ['status.json', 'status.txt'], not ")

@@ -9,12 +9,13 @@ from deployments.chaos.stage import stage
 
 
 @pytest.mark.rule("R2")
+@pytest.mark.parametrize("number", [2, 4])
 @pytest.mark.parametrize("ground", ["sqlite_ground", "postgres_ground"])
-def test_of_four_workers_one_imports_and_none_does_harm(request, tmp_path, ground):
+def test_of_several_workers_one_imports_and_none_does_harm(request, tmp_path, ground, number):
     ground = request.getfixturevalue(ground)
     with ground.client() as client, stage(ground, "workers", tmp_path, client) as made:
         made.deliver(USERS, THREE.pending[USERS])
-        workers = [Importer(made.plain_settings([USERS]), Surroundings(made.temporary)) for _ in range(4)]
+        workers = [Importer(made.plain_settings([USERS]), Surroundings(made.temporary)) for _ in range(number)]
         for worker in workers:
             worker.begin()
         ended = []

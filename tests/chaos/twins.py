@@ -134,14 +134,14 @@ def callback_ticked_off_first():
 
 
 def callback_before_the_archive():
-    right, told = flow.move_aside, flow.notify
+    right, told = flow.archive, flow.notify
     outbox._FINISHED = "1 = 1"
 
-    async def move_aside(feed, held, delivery, decision):
+    async def archive(feed, held, delivery, decision):
         await told(feed, held)
         await right(feed, held, delivery, decision)
 
-    flow.move_aside = move_aside
+    flow.archive = archive
 
 
 def spools_left_behind():

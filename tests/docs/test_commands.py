@@ -42,7 +42,6 @@ NOT_RUN = {
     "git pull": "it changes the project",
     "aws s3": "Amazon's own program; the tutorial makes the same requests",
     "sqlite3 ": "SQLite's own program, which need not be installed",
-    ".venv/bin/pip install pip-audit": "it asks a service on the network",
     ".venv/bin/prefect work-pool create": "the tutorial's worker has made the pool; tests/e2e makes it by this command",
     ".venv/bin/prefect server start": "the tutorial's runs",
     ".venv/bin/prefect worker start": "the tutorial's runs",

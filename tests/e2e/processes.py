@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
+import psutil
 from prefect.events.worker import EventsWorker
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
@@ -51,6 +52,15 @@ def speaking_to(api_url: str) -> Iterator[None]:
             EventsWorker.drain_all(timeout=60)
 
 
+def command_lines() -> set[str]:
+    """Of every process that this one has started, and they in turn."""
+    found = set()
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):  # it has ended
+            found.add(" ".join(process.cmdline()))
+    return found
+
+
 def eventually(look: Callable[[], T], seconds: float = 240.0) -> T:
     """What `look` finds, as soon as it finds something."""
     end = time.monotonic() + seconds
@@ -87,17 +97,20 @@ class PrefectServer:
 
     @contextmanager
     def started(self) -> Iterator["PrefectServer"]:
+        """It asks for the auth string, if there is one."""
         command = ["prefect", "server", "start", "--host", "127.0.0.1", "--port", str(self._port)]
-        with self._api, self.background("server", *command):
+        auth_string = self.environment.get("PREFECT_API_AUTH_STRING")
+        asks = {"PREFECT_SERVER_API_AUTH_STRING": auth_string} if auth_string else {}
+        with self._api, self.background("server", *command, **asks):
             eventually(self._answers, 240)
             yield self
 
-    def background(self, name: str, *command: str) -> Any:
-        """A process that runs elsewhere than in the project, its output kept in `name.log`."""
+    def background(self, name: str, *command: str, **more: str) -> Any:
+        """A process that runs elsewhere than in the project, with more environment; its output kept in `name.log`."""
         elsewhere = self.folder / f"{name}-elsewhere"
         elsewhere.mkdir()
         program = str(PROGRAMS / command[0])
-        return running([program, *command[1:]], elsewhere, self.environment, self.folder / f"{name}.log")
+        return running([program, *command[1:]], elsewhere, self.environment | more, self.folder / f"{name}.log")
 
     def terminal(self, *command: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
         """Run a command to its end."""
@@ -117,8 +130,18 @@ class PrefectServer:
         return answer.json() if answer.content else None
 
     def every(self, kind: str) -> list[Any]:
-        """All `flow_runs`, `deployments`, … that the server knows."""
-        return list(self.ask("POST", f"/{kind}/filter", limit=200))
+        """All `flow_runs`, `deployments`, … that the server knows, page by page."""
+        if kind == "events":
+            page = self.ask("POST", "/events/filter", limit=50)
+            found = list(page["events"])
+            while page["next_page"]:
+                page = self.ask("GET", page["next_page"])
+                found += page["events"]
+            return found
+        found = []
+        while len(page := self.ask("POST", f"/{kind}/filter", limit=200, offset=len(found))) == 200:
+            found += page
+        return found + page
 
     def _answers(self) -> bool:
         try:

@@ -16,9 +16,10 @@ import yaml
 
 from blocks.import_settings import AttributeCatalogue, ImportSettings
 from blocks.store_blocks import PostgresDatabase, SqliteFile
+from deployments.local_postgres import LocalPostgres
 from deployments.local_s3 import LocalS3
 from deployments.receiver import Receiver
-from tests.e2e.processes import PrefectServer, eventually
+from tests.e2e.processes import PrefectServer, command_lines, eventually
 
 pytestmark = pytest.mark.e2e
 
@@ -29,6 +30,9 @@ AT_FAULT = {
     "orphaned": "none is chosen, or the one that was chosen has been deleted; choose one",
 }
 API_KEY, SESSION_TOKEN, STORE_PASSWORD = "callback-key-5f1c", "session-token-77aa", "store-password-9d3e"
+#: S3 and PostgreSQL say no to these.
+REFUSED_SECRET, REFUSED_PASSWORD = "RefusedSecret0123456789abcdefghijklmnopq", "refused-password-c0d4"
+AUTH_STRING = "operator:auth-string-e81b"
 SIGNING_SECRET = "whsec_c2lnbmluZy1zZWNyZXQtb2YtdGhlLXRlc3Rz"
 
 
@@ -42,6 +46,7 @@ class Session:
     receiver: Receiver
     folder: Path
     runs: dict[str, Any] = field(default_factory=dict)
+    command_lines: set[str] = field(default_factory=set)
 
     def write_settings(self, feed: str, **changes: Any) -> str:
         settings = {
@@ -98,23 +103,27 @@ class Session:
         return str(self.server.ask("GET", f"/block_types/slug/{kind}/block_documents/name/{name}")["id"])
 
     def ended(self, run_id: str) -> Any:
+        self.command_lines |= command_lines()
         run = self.server.ask("GET", f"/flow_runs/{run_id}")
         return run if run["state_type"] in {"COMPLETED", "FAILED", "CRASHED"} else None
 
 
 @pytest.fixture(scope="module")
-def deployed(local_s3: LocalS3, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
-    """A server with four feeds saved and the project deployed; no worker yet."""
+def deployed(
+    local_s3: LocalS3, local_postgres: LocalPostgres, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Session]:
+    """A server that asks for an auth string, with five feeds saved and the project deployed; no worker yet."""
     folder = tmp_path_factory.mktemp("session")
     local_s3.create_bucket("e2e-prefect")
-    with PrefectServer(folder).started() as server, Receiver() as receiver:
+    with PrefectServer(folder, auth_string=AUTH_STRING).started() as server, Receiver() as receiver:
         session = Session(server, local_s3, "e2e-prefect", receiver, folder)
-        refused = {"access_key_id": "AKIAUNKNOWN", "secret_access_key": "x" * 40, "session_token": SESSION_TOKEN}
+        refused = {"access_key_id": "AKIAUNKNOWN", "secret_access_key": REFUSED_SECRET, "session_token": SESSION_TOKEN}
         files = [
             session.write_settings("users"),
             session.write_settings("accounts", entity="account", authorization=refused),
             session.write_settings("broken"),
             session.write_settings("orphaned"),
+            session.write_settings("walled", store=local_postgres.url_of("postgres", REFUSED_PASSWORD)),
         ]
         session.command("px-import", "apply", *files)
         session.command("prefect", "work-pool", "create", "px-import", "--type", "process")
@@ -131,7 +140,7 @@ def scheduled(deployed: Session) -> Session:
 
 @pytest.fixture(scope="module")
 def worked(scheduled: Session) -> Session:
-    """A worker that was started elsewhere has run four feeds at once; the schedule is switched off before."""
+    """A worker that was started elsewhere has run five feeds at once; the schedule is switched off before."""
     session = scheduled
     for deployment in session.deployments().values():
         session.server.ask("PATCH", f"/deployments/{deployment['id']}", paused=True)
@@ -143,7 +152,7 @@ def worked(scheduled: Session) -> Session:
     session.drop("20210228", "id,email\n1,a@x\n2,b@x\n3,c@x\n")
     session.drop("20210301", "id,score\n1,high\n")
     with session.server.background("worker", "prefect", "worker", "start", "--pool", "px-import"):
-        ids = {feed: session.start_run(feed) for feed in ("users", "accounts", *AT_FAULT)}
+        ids = {feed: session.start_run(feed) for feed in ("users", "accounts", "walled", *AT_FAULT)}
         ids["check"] = check
         session.runs = {feed: eventually(lambda run=run: session.ended(run)) for feed, run in ids.items()}
     return session
@@ -272,21 +281,41 @@ def test_a_saved_feed_runs_from_the_terminal(run_by_hand: str) -> None:
     assert "accounts: Not allowed to list s3://e2e-prefect/export/accounts/current/" in run_by_hand
 
 
+@pytest.mark.rule("R3")
+def test_a_refused_password_fails_its_own_run_only(worked: Session) -> None:
+    state = worked.runs["walled"]["state"]
+    assert state["type"] == "FAILED"
+    assert "password" in state["message"]
+
+
+#: All that the API tells.
+KINDS = (
+    "artifacts", "automations", "block_documents", "block_types", "deployments", "events", "flow_runs", "flows", "logs",
+    "task_runs", "variables", "work_pools",
+)  # fmt: skip
+
+
 @pytest.mark.rule("S10")
 def test_no_secret_is_anywhere(worked: Session, run_by_hand: str) -> None:
-    """In what the API tells of runs, in what server, worker and terminal print, in stored results, in the database."""
-    kinds = ("deployments", "flow_runs", "task_runs", "logs", "artifacts")
-    told = {kind: json.dumps(worked.server.every(kind)) for kind in kinds} | {"terminal": run_by_hand}
-    told["events"] = json.dumps(worked.server.ask("POST", "/events/filter"))
+    """Not in what the API tells, in what server, worker and terminal print, in stored results, in the database, in the
+    command line of any process."""
+    told = {kind: json.dumps(worked.server.every(kind)) for kind in KINDS}
+    told |= {"terminal": run_by_hand, "command lines": "\n".join(worked.command_lines)}
     results = (worked.folder / "prefect-home" / "storage").glob("*")
     for path in [worked.folder / "server.log", worked.folder / "worker.log", *results]:
         told[path.name] = path.read_text(errors="replace")
     # block documents lie there encrypted
     files = (worked.folder / "prefect-home").glob("*.db*")
     told["database"] = "".join(path.read_bytes().decode("latin-1") for path in files)
-    assert worked.runs["users"]["name"] in told["database"]
     secrets = {worked.s3.secret_access_key, API_KEY, SIGNING_SECRET, SESSION_TOKEN, STORE_PASSWORD}
+    secrets |= {REFUSED_SECRET, REFUSED_PASSWORD, AUTH_STRING, AUTH_STRING.partition(":")[2]}
     found = {(place, secret) for place, text in told.items() for secret in secrets if secret in text}
-    # Prefect's block has no secret field for that one: the event of its saving holds it, as docs/security.md warns.
-    assert found <= {("database", SESSION_TOKEN)}
-    assert worked.runs["users"]["id"] in told["logs"], "the search must be able to find something"
+    # Prefect's block has no secret field for that one: its document shows it, and the event of its saving holds it,
+    # as docs/security.md warns.
+    assert found <= {(place, SESSION_TOKEN) for place in ("block_documents", "events", "database")}
+    # The search must be able to find something in each place.
+    for place in ("flow_runs", "logs", "artifacts", "task_runs", "events"):
+        assert worked.runs["users"]["id"] in told[place], place
+    assert all(process in told["command lines"] for process in ("worker start --pool px-import", "-m prefect.runner"))
+    assert worked.runs["users"]["name"] in told["database"]
+    assert all("walled" in told[place] for place in ("block_documents", "database"))

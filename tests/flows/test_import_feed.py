@@ -3,16 +3,20 @@
 import json
 import logging
 import time
+from dataclasses import replace
 
 import pytest
+from prefect_aws import AwsCredentials
 
-from blocks.import_settings import AttributeCatalogue
+from blocks.import_settings import AttributeCatalogue, ImportSettings
 from blocks.ledger import Ledger
 from blocks.s3_drop_zone import S3DropZone
 from blocks.sqlite_store import SqliteStore
 from deployments.cli import main
 from schemas.errors import DropZoneBusy
+from tests.blocks.test_roles import ASSUME, EXTERNAL_ID, Account
 from tests.flows.conftest import Feed
+from tests.ministack import MiniStack
 
 GOOD = "id,email,score\r\n1,a@example.com,1.5\r\n2,b@example.com,\r\n"
 
@@ -328,6 +332,32 @@ def test_a_catalogue_may_be_a_block_document(feed: Feed):
     feed.drop("20210228", users_csv_gz="id,shoeSize\n1,42.5\n")
     assert feed.report().state == "Imported"
     assert feed.rows("SELECT shoeSize FROM users") == [(42.5,)]
+
+
+@pytest.mark.rule("S3")
+def test_a_role_may_be_a_block_document(feed: Feed, ministack: MiniStack, capsys):
+    """As the customer's external id was typed into Prefect's form; on a server that judges it."""
+    account = Account(ministack)
+    keys = account.user(ASSUME)
+    condition = {"StringEquals": {"sts:ExternalId": EXTERNAL_ID}}
+    role = AwsCredentials(
+        aws_access_key_id=keys["access_key_id"],
+        aws_secret_access_key=keys["secret_access_key"],
+        assume_role_arn=account.role("customer", {"AWS": account.user_arn}, Condition=condition),
+        assume_role_kwargs={"ExternalId": EXTERNAL_ID},
+    )
+    feed = replace(feed, s3=ministack, bucket=account.name)
+    feed.configure(sts_endpoint_url=ministack.endpoint_url)
+    feed.drop("20210228", users_csv_gz=GOOD)
+    role.save("customer-role")
+    settings = ImportSettings.from_file(feed.settings_file)
+    settings.model_copy(update={"authorization": AwsCredentials.load("customer-role")}).save("users-role")
+    assert main(["run", "--feed", "users-role"]) == 0
+    assert capsys.readouterr().out == "users dt=20210228 SUCCESS 2 records were uploaded\n"
+    role.assume_role_kwargs.ExternalId = "another"
+    role.save("customer-role", overwrite=True)
+    assert main(["run", "--feed", "users-role"]) == 2
+    assert "check authorization.role_arn and external_id" in capsys.readouterr().err
 
 
 @pytest.mark.rule("R5")

@@ -12,17 +12,20 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
+import blocks.ledger
 import blocks.sqlite_store
 from blocks.connections import Connections, take_lease
 from blocks.import_settings import ImportSettings
@@ -224,17 +227,14 @@ SKEWED = refused(
 )
 ELSEWHERE = refused("PermanentRedirect", 301, headers=["x-amz-bucket-region: eu-west-1"])
 NO_S3 = {
-    "the token has expired": (refused("ExpiredToken", 400), AccessRefused, "give fresh keys in authorization"),
     "the bucket is gone": (refused("NoSuchBucket", 404), NotThere, "create the bucket"),
-    "the key is revoked": (refused("InvalidAccessKeyId", 403), AccessRefused, "correct authorization.access_key_id"),
-    "the secret is wrong": (refused("SignatureDoesNotMatch", 403), AccessRefused, "authorization.secret_access_key"),
     "the clock is wrong": (SKEWED, AccessRefused, "the clock of this machine is "),
     "the bucket lies elsewhere": (ELSEWHERE, SettingsError, "give the bucket's region, eu-west-1"),
     "every request is redirected": (refused("", 301), SettingsError, "endpoint_url: "),
     "rights are taken away": (refused("AccessDenied", 403), AccessRefused, "grant s3:"),
     "S3 is down": (refused("ServiceUnavailable", 503), DropZoneBusy, "the next tick tries again"),
 }
-AT = {"the token has expired": list(STEPS), "the bucket is gone": ["list", "read", *list(STEPS)[4:]]}
+AT = {"the bucket is gone": ["list", "read", *list(STEPS)[4:]]}
 CASES = [
     pytest.param(*NO_S3[name], step, id=f"{name}, {step}")
     for name in NO_S3
@@ -431,6 +431,25 @@ def test_a_run_that_gives_up_too_late_takes_nothing_from_its_successor(feed: Fee
     goes_on(feed)
 
 
+@pytest.mark.rule("R2")
+def test_a_run_outlived_between_its_last_look_and_the_load_says_so(feed: Feed, monkeypatch):
+    """Its successor has removed the files by then."""
+    look, states = blocks.ledger.outcomes_of, list[str]()
+
+    def outlived(*asked: Any) -> Any:
+        seen = look(*asked)
+        monkeypatch.setattr("blocks.ledger.outcomes_of", look)
+        with closing(sqlite3.connect(feed.folder / "px.db")) as connection, connection:
+            connection.execute("UPDATE import_leases SET expires_at_ms = 0")
+        states.append(run(feed).state)
+        return seen
+
+    monkeypatch.setattr("blocks.ledger.outcomes_of", outlived)
+    assert run(feed).state == "Skipped"
+    assert states == ["Imported"]
+    assert feed.rows("SELECT outcome, created, updated FROM import_files WHERE kind = 'input'") == [("loaded", 2, 0)]
+
+
 # S3 is there and does not come to an end
 
 
@@ -450,6 +469,41 @@ def test_s3_hangs(feed: Feed, monkeypatch, step):
             trouble(feed, DropZoneBusy, place, "it was not done within 1.5 seconds; check the network and endpoint_url")
         finally:
             over.set()
+    goes_on(feed)
+
+
+@pytest.fixture
+def own_s3() -> Iterator[LocalS3]:
+    with LocalS3() as server:
+        server.create_bucket("own")
+        yield server
+
+
+@pytest.mark.rule("R3")
+def test_an_s3_server_that_is_killed_in_mid_run_and_comes_back(own_s3: LocalS3, feed: Feed):
+    """At once, and the run goes on; later, and the next one does."""
+    deaths = list[str]()
+
+    def killed(exchange: Exchange) -> Reply:
+        step = exchange.call.what
+        if step in {STEPS["read"], STEPS["status.txt"]} - set(deaths):
+            deaths.append(step)
+            own_s3.stop()
+            if step == STEPS["read"]:
+                own_s3.start()
+                return RESET
+        return exchange.forward()
+
+    feed = replace(feed, s3=own_s3, bucket="own")
+    feed.drop(DAY, users_csv_gz=GOOD)
+    before = Before(feed, STEPS["read"], killed, lasting=True)
+    with before.stand(), pytest.raises(DropZoneBusy, match=r"^Could not \w+ s3://own/.* did not answer") as raised:
+        run(feed)
+    assert deaths == [STEPS["read"], STEPS["status.txt"]]
+    assert on_the_page(str(raised.value))
+    own_s3.start()
+    assert f"{ARCHIVE}/status.txt" not in feed.objects()
+    assert feed.callbacks == []
     goes_on(feed)
 
 
@@ -710,6 +764,66 @@ def test_a_postgresql_that_stops_in_mid_run(own_postgres: LocalPostgres, feed: F
         own_postgres.start()
         own_postgres.execute("UPDATE import_leases SET expires_at_ms = 0")
     goes_on(feed, own_postgres.execute)
+
+
+class SmallDisk:
+    """A database on a disk of its own, too small for anything more once it is filled."""
+
+    def __init__(self, server: LocalPostgres, folder: Path) -> None:
+        self.url, self._filler = f"{server.url.rpartition('/')[0]}/small", folder / "filler"
+
+    def fill(self) -> None:
+        with suppress(OSError), self._filler.open("wb", buffering=0) as filler:
+            while True:
+                filler.write(bytes(4096))
+
+    def clear(self) -> None:
+        self._filler.unlink()
+
+    def execute(self, sql: str) -> list[tuple[Any, ...]]:
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            return connection.execute(sql.encode()).fetchall()
+
+
+@pytest.fixture
+def small_disk(local_postgres: LocalPostgres) -> Iterator[SmallDisk]:
+    folder = Path(tempfile.mkdtemp(prefix="px-import-small-disk-", dir="/tmp"))  # where the server's account may enter
+    mounted = False
+    try:
+        command = ["mount", "-t", "tmpfs", "-o", "size=16m,uid=nobody,mode=700", "px-import-small-disk", str(folder)]
+        if os.geteuid() or subprocess.run(command, check=False, capture_output=True).returncode:
+            pytest.skip("a disk of a few megabytes can be mounted only by root, and not in every container")
+        mounted = True
+        local_postgres.execute(f"CREATE TABLESPACE small LOCATION '{folder}'")
+        local_postgres.execute("CREATE DATABASE small TABLESPACE small")
+        yield SmallDisk(local_postgres, folder)
+    finally:
+        if mounted:
+            local_postgres.execute("DROP DATABASE IF EXISTS small WITH (FORCE)")
+            local_postgres.execute("DROP TABLESPACE IF EXISTS small")
+            subprocess.run(["umount", str(folder)], check=True)
+        folder.rmdir()
+
+
+@pytest.mark.rule("R3")
+def test_a_postgresql_whose_disk_is_full(feed: Feed, small_disk: SmallDisk):
+    full = (StoreBusy, "No space left on device", "; make room on its disk. Nothing is lost; the next tick")
+
+    def fill(exchange: Exchange) -> Reply:
+        small_disk.fill()
+        return exchange.forward()
+
+    small_disk.fill()
+    feed.configure(store=small_disk.url)
+    trouble(feed, *full)
+    small_disk.clear()
+    with Before(feed, STEPS["read"], fill).stand(store=small_disk.url):
+        trouble(feed, *full)
+    assert untouched(feed)
+    assert small_disk.execute("SELECT stage, verdict FROM import_deliveries") == [("claimed", None)]
+    assert feed.callbacks == []
+    small_disk.clear()
+    goes_on(feed, small_disk.execute)
 
 
 @pytest.mark.rule("R3")
