@@ -69,7 +69,11 @@ bench: .venv/charts  ## The importer beside its limits, pandas and dlt, into doc
 
 .PHONY: bench-full
 bench-full: .venv/charts  ## The same beside everything, 12 and 60 columns, and what each mangles; an hour or more
-	$(BIN)/python -m tests.bench.compare --full
+	$(BIN)/python -m tests.bench.compare --parts bench bench-12 bench-mistakes bench-60 bench-shapes
+
+.PHONY: bench-growth
+bench-growth: .venv/charts  ## What grows with rows, columns, faults, folders, archive and store; an hour or more
+	$(BIN)/python -m tests.bench.growth
 
 .venv/charts: .venv/installed
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'

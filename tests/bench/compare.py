@@ -7,18 +7,29 @@ loads of the same round, and what is shown is the median over the rounds.
 
 import argparse
 import statistics
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from tests.bench import correctness, page
-from tests.bench.contestants import DAYS, LIMITS, PEER_LIST, Contestant, Delivery, Importer, Result
+from tests.bench.contestants import DAYS, LIMITS, PEER_LIST, Contestant, Delivery, Importer, Peer, Result
 from tests.bench.files import LAYOUTS, ROWS, Layout
 from tests.bench.ground import DUCKDB, POSTGRESQL, SQLITE, Ground, ground
 from tests.bench.importing import REST, START, STEPS
-from tests.bench.processes import Failed, machine, median, ratio
+from tests.bench.processes import Cost, Failed, cost_of, machine, median, ratio
+from tests.e2e.processes import PrefectServer
 
 _PACKAGES = ("prefect", "pandas", "pandera", "pyarrow", "isal", "boto3", "psycopg")
 OURS = [Importer(SQLITE), Importer(POSTGRESQL)]
+ENGINE = "px-import, Prefect's engine"
+#: What is done before any work begins.
+STARTS = {
+    "Python": "pass",
+    "pandas, pyarrow": "import pandas, pyarrow",
+    "pandas, pyarrow, Pandera": "import pandas, pyarrow, pandera.pandas",
+    "Prefect, prefect-aws": "import prefect, prefect_aws",
+    "the importer with all of these": "import flows.import_feed",
+}
 
 
 @dataclass(slots=True)
@@ -80,24 +91,27 @@ def loads_table(measured: Table) -> list[str]:
     """What each load cost, and how many times the importer's it is."""
     rows = []
     for (title, database), each in measured.items():
-        if not each.again or not each.first[0].cost.wall_seconds:
+        if not is_whole(each):
             continue
-        first, again = median([r.cost for r in each.first]), median([r.cost for r in each.again])
-        ours = measured.get(("px-import", SQLITE if database == DUCKDB else database))
-        ratios = ["", ""]
-        if ours and ours is not each:
-            ratios = [
-                f"{ratio((theirs.cost, mine.cost) for theirs, mine in zip(one, two, strict=False)):.2f}"
-                for one, two in ((each.first, ours.first), (each.again, ours.again))
-            ]
-        rows.append(
-            [
-                *(title, database, f"{first.cpu_seconds:.1f}", ratios[0], f"{again.cpu_seconds:.1f}", ratios[1]),
-                *(f"{first.database_seconds:.1f}", f"{max(first.peak_mib, again.peak_mib):.0f}"),
-            ]
-        )
+        ours = measured["px-import", SQLITE if database == DUCKDB else database]
+        line = [title, database]
+        for theirs, mine in ((each.first, ours.first), (each.again, ours.again)):
+            pairs = [(one.cost, two.cost) for one, two in zip(theirs, mine, strict=False)]
+            line.append(f"{median([r.cost for r in theirs]).cpu_seconds:.1f}" if theirs else "not done")
+            line.append(f"{ratio(pairs):.2f}" if pairs and ours is not each else "")
+        costs = [r.cost for r in (*each.first, *each.again)]
+        line += [
+            f"{median([r.cost for r in each.first]).database_seconds:.1f}",
+            f"{max(c.peak_mib for c in costs):.0f}",
+        ]
+        rows.append(line)
     head = ["load", "database", "CPU s", "times ours", "1 % changed, CPU s", "times ours", "database's part", "MiB"]
     return page.table(head, rows)
+
+
+def is_whole(measured: Measured) -> bool:
+    """Whether it is a process that loads something, and has done so at least once; no limit."""
+    return bool(measured.first) and measured.first[0].cost.wall_seconds > 0
 
 
 def steps_table(measured: Table) -> list[str]:
@@ -134,25 +148,28 @@ def limits_table(measured: Table) -> list[str]:
     rows = []
     for title, database in measured:
         each = measured[title, database]
-        if each.first and not each.first[0].cost.wall_seconds:
+        if each.first and not is_whole(each):
             figures = [f"{median([r.cost for r in results]).cpu_seconds:.2f}" for results in (each.first, each.again)]
             rows.append([f"{title}, {database}".rstrip(", "), *figures])
     return page.table(["limit, CPU s", "first load", "1 % changed"], rows)
 
 
 def report(
-    ground: Ground, contestants: Sequence[Contestant], name: str, rows: int, rounds: int, image: str
+    ground: Ground, contestants: Sequence[Contestant], name: str, options: argparse.Namespace, image: str
 ) -> list[str]:
     """Measure one layout; the lines of the page."""
-    layout = LAYOUTS[name]
-    measured = measure(ground, contestants, layout, rows, rounds)
+    layout, rows = LAYOUTS[name], options.rows
+    measured = measure(ground, contestants, layout, rows, options.rounds)
     size = ground.file(layout, rows=rows).stat().st_size / 1e6
-    lines = [f"**{rows:,} rows, {name}** ({size:.0f} MB gzipped), {rounds} rounds.", "", *loads_table(measured), ""]
-    lines += [f"{title}, {database}: did not do it here." for (title, database), m in measured.items() if m.trouble]
+    lines = [f"**{rows:,} rows, {name}** ({size:.0f} MB gzipped), rounds: {options.rounds}.", ""]
+    lines += [*loads_table(measured), ""]
+    for (title, database), each in measured.items():
+        if each.trouble:
+            lines += [f"{title}, {database}: {each.trouble.splitlines()[0]}.", ""]
     values = [
         (f"{title}, {database}", *(median([r.cost for r in results]).cpu_seconds for results in (m.first, m.again)))
         for (title, database), m in measured.items()
-        if m.again and m.first[0].cost.wall_seconds
+        if is_whole(m) and m.again
     ]
     lines += [page.bars(image, f"{rows:,} rows, {name}", values), ""]
     if ("bare upsert", SQLITE) in measured:
@@ -160,37 +177,70 @@ def report(
     return lines
 
 
-def quick(ground: Ground, rows: int, rounds: int) -> list[str]:
+def starts_table(rounds: int) -> list[str]:
+    """What starting costs, before there is any work."""
+    found: dict[str, list[Cost]] = {name: [] for name in STARTS}
+    for _ in range(rounds):
+        for name, program in STARTS.items():
+            found[name].append(cost_of([sys.executable, "-c", program]))
+    costs = {name: median(each) for name, each in found.items()}
+    rows = [[name, f"{cost.cpu_seconds:.2f}", f"{cost.peak_mib:.0f}"] for name, cost in costs.items()]
+    return page.table(["start of", "CPU s", "MiB"], rows)
+
+
+def quick(ground: Ground, engine: Contestant, options: argparse.Namespace) -> list[str]:
     """The importer, the limits, pandas and dlt's Arrow form, 12 columns."""
-    peers = [peer for peer in PEER_LIST if peer.title in {"pandas, Pandera, to_sql", "dlt, Arrow"}]
-    return report(ground, [*OURS, *LIMITS, *peers], "12 columns", rows, rounds, "bench")
+    peers = [peer for peer in PEER_LIST if peer.is_quick]
+    lines = report(ground, [*OURS, engine, *LIMITS, *peers], "12 columns", options, "bench")
+    return [*lines, *starts_table(options.rounds)]
 
 
-def full(ground: Ground, rows: int, rounds: int) -> list[str]:
-    """Everything: all peers with 12 and 60 columns, their mistakes, and the importer's other shapes."""
-    lines = [*report(ground, [*OURS, *LIMITS, *PEER_LIST], "12 columns", rows, rounds, "bench-full-12")]
-    lines += ["What each makes of a file that is right but awkward, and of files that are wrong:", ""]
-    lines += [*correctness.report(ground, [*OURS, *PEER_LIST]), ""]
-    fast = [peer for peer in PEER_LIST if not peer.slow]
-    lines += report(ground, [*OURS, *LIMITS, *fast], "60 columns", rows, rounds, "bench-full-60")
+def everybody(ground: Ground, engine: Contestant, options: argparse.Namespace) -> list[str]:
+    """All peers, 12 columns."""
+    return report(ground, [*OURS, engine, *_chosen(options)], "12 columns", options, "bench-12")
+
+
+def mistakes(ground: Ground, _engine: Contestant, options: argparse.Namespace) -> list[str]:
+    """What each makes of awkward files."""
+    return correctness.report(ground, [*OURS, *_chosen(options)])
+
+
+def wide(ground: Ground, _engine: Contestant, options: argparse.Namespace) -> list[str]:
+    """The peers that do not take an hour for it, 60 columns."""
+    fast = [peer for peer in _chosen(options) if not peer.slow]
+    return report(ground, [*OURS, *LIMITS, *fast], "60 columns", options, "bench-60")
+
+
+def shapes(ground: Ground, _engine: Contestant, options: argparse.Namespace) -> list[str]:
+    """The importer and its limits with other kinds of files."""
+    lines: list[str] = []
     for name in ("id and one", "all strings", "numbers only"):
-        lines += report(ground, [*OURS, *LIMITS], name, rows, rounds, f"bench-full-{name.replace(' ', '-')}")
+        lines += report(ground, [*OURS, *LIMITS], name, options, f"bench-{name.replace(' ', '-')}")
     return lines
+
+
+def _chosen(options: argparse.Namespace) -> list[Peer]:
+    return [peer for peer in PEER_LIST if not options.only or any(word in peer.title for word in options.only)]
+
+
+PARTS = {"bench": quick, "bench-12": everybody, "bench-mistakes": mistakes, "bench-60": wide, "bench-shapes": shapes}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--full", action="store_true")
+    parser.add_argument("--parts", nargs="+", choices=list(PARTS), default=["bench"])
+    parser.add_argument("--only", nargs="*", help="peers whose title holds one of these words")
     parser.add_argument("--rows", type=int, default=ROWS)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--keep", action="store_true", help="only print")
     options = parser.parse_args()
-    with ground() as prepared:
-        lines = [machine(*_PACKAGES) + ".", ""]
-        lines += (full if options.full else quick)(prepared, options.rows, options.rounds)
-    print("\n".join(lines))
-    if not options.keep:
-        page.write("bench-full" if options.full else "bench", lines)
+    with ground() as prepared, PrefectServer(prepared.folder).started() as server:
+        engine = Importer(SQLITE, ENGINE, server.environment)
+        for part in options.parts:
+            lines = [machine(*_PACKAGES) + ".", "", *PARTS[part](prepared, engine, options)]
+            print("\n".join(lines))
+            if not options.keep:  # as soon as it is known: all of it takes an hour
+                page.write(part, lines)
 
 
 if __name__ == "__main__":

@@ -114,7 +114,8 @@ class Peer:
         database: where it loads to.
         script: in the folder `peers`.
         environments: files of requirements in the folder `peers`; the script runs in the first one.
-        slow: whether it takes minutes.
+        slow: whether it takes minutes; it is loaded once.
+        is_quick: whether `make bench` has it.
         options: what else its script is told.
     """
 
@@ -123,6 +124,7 @@ class Peer:
     script: str
     environments: tuple[str, ...]
     slow: bool = False
+    is_quick: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def load(self, ground: Ground, place: Place, delivery: Delivery) -> Result:
@@ -177,24 +179,20 @@ def environment(name: str) -> Path:
     return made
 
 
+_PARQUET = {"loader_file_format": "parquet", "merge": "delete-insert"}  # it knows no other merge there
+_CSV = {"loader_file_format": "csv", "merge": "upsert"}
 PEER_LIST = [
-    Peer("pandas, Pandera, to_sql", SQLITE, "pandas_pandera.py", ("pandas.txt",)),
-    Peer("pandas, Pandera, to_sql", POSTGRESQL, "pandas_pandera.py", ("pandas.txt",)),
-    Peer(
-        "dlt, Arrow",
-        SQLITE,
-        "dlt_arrow.py",
-        ("dlt.txt",),
-        options={"loader_file_format": "parquet", "merge": "delete-insert"},
-    ),
-    Peer(
-        "dlt, Arrow", POSTGRESQL, "dlt_arrow.py", ("dlt.txt",), options={"loader_file_format": "csv", "merge": "upsert"}
-    ),
+    Peer("pandas, Pandera, to_sql", SQLITE, "pandas_pandera.py", ("pandas.txt",), is_quick=True),
+    Peer("pandas, Pandera, to_sql", POSTGRESQL, "pandas_pandera.py", ("pandas.txt",), is_quick=True),
+    Peer("dlt, Arrow", SQLITE, "dlt_arrow.py", ("dlt.txt",), slow=True, options=_PARQUET),
+    Peer("dlt, Arrow", POSTGRESQL, "dlt_arrow.py", ("dlt.txt",), is_quick=True, options=_CSV),
     Peer("hand-written SQL, nothing checked", SQLITE, "plain_sql.py", ("sql.txt",)),
     Peer("hand-written SQL, nothing checked", POSTGRESQL, "plain_sql.py", ("sql.txt",)),
     Peer("hand-written DuckDB, nothing checked", DUCKDB, "duckdb_sql.py", ("duckdb.txt",)),
     Peer("dlt, rows", SQLITE, "dlt_rows.py", ("dlt.txt",), slow=True),
     Peer("dlt, rows", POSTGRESQL, "dlt_rows.py", ("dlt.txt",), slow=True),
+    Peer("Singer tap and target", POSTGRESQL, "singer.py", ("singer_tap.txt", "singer_postgres.txt"), slow=True),
+    Peer("PyAirbyte", POSTGRESQL, "pyairbyte.py", ("pyairbyte.txt", "airbyte_s3.txt"), slow=True),
 ]
 LIMITS: list[Contestant] = [
     Limit("gunzip", "gunzip"),

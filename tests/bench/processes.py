@@ -18,7 +18,7 @@ import psutil
 
 _PAUSE_SECONDS = 0.1
 #: Of CPU; whoever has not done it by then is not waited for.
-MOST_SECONDS = 900
+MOST_SECONDS = 600
 _MIB = 1024**2
 
 
@@ -77,7 +77,7 @@ def cost_of(
     if process.returncode in {-signal.SIGXCPU, -signal.SIGKILL}:
         raise Failed(f"{command[1]}: not done after {MOST_SECONDS} seconds of CPU")
     if process.returncode not in good:
-        said = log.read_text(errors="replace")[-3000:] if log else ""
+        said = log.read_text(errors="replace")[-9000:] if log else ""
         raise Failed(f"{command[:4]}: exit {process.returncode}\n{said}")
     database = server.cpu_seconds() - before if server else 0.0
     return Cost(used.ru_utime + used.ru_stime + database, peak, database, wall)
