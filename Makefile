@@ -71,6 +71,22 @@ fuzz: install  ## Mutated files against slow readers, for ten minutes
 chaos: install  ## Every fault at every call on SQLite and PostgreSQL, into docs/promises.md; CHAOS=--resume goes on
 	$(BIN)/python -m tests.chaos.full $(CHAOS)
 
+.PHONY: bench
+bench: .venv/charts  ## The importer beside its limits, pandas and dlt, into docs/performance.md; some minutes
+	$(BIN)/python -m tests.bench.compare
+
+.PHONY: bench-full
+bench-full: .venv/charts  ## The same beside everything, 12 and 60 columns, and what each mangles; an hour or more
+	$(BIN)/python -m tests.bench.compare --parts bench bench-12 bench-mistakes bench-60 bench-shapes
+
+.PHONY: bench-growth
+bench-growth: .venv/charts  ## What grows with rows, columns, faults, folders, archive and store; an hour or more
+	$(BIN)/python -m tests.bench.growth
+
+.venv/charts: .venv/installed
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'
+	@touch $@
+
 .PHONY: bench-worst
 bench-worst: install  ## What hostile and broken files cost against a clean one
 	$(BIN)/python -m tests.bench.worst_cases

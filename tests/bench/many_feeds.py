@@ -10,7 +10,6 @@ import argparse
 import asyncio
 import json
 import os
-import platform
 import resource
 import statistics
 import subprocess
@@ -19,7 +18,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +25,9 @@ import httpx
 
 from deployments.local_postgres import LocalPostgres
 from deployments.local_s3 import LocalS3
+from tests.bench import page
+from tests.bench.processes import machine
 from tests.e2e.processes import ROOT, PrefectServer, eventually
-
-PAGE = ROOT / "docs/performance.md"
-BEGIN, END = "<!-- many feeds -->", "<!-- end of many feeds -->"
 
 
 def sweep(prefix: str, shard: str) -> None:
@@ -181,9 +178,8 @@ def measure(runs: int, most: int = 1000) -> list[str]:
 
 def _table(cases: list[tuple[str, str, int, int]], figures: dict[str, dict[str, float]], runs: int) -> list[str]:
     base, ten = figures["no feed"], figures[cases[2][1]]
-    versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("prefect", "boto3", "psycopg"))
     lines = [
-        f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, {versions};\nmedians of "
+        f"{machine('prefect', 'boto3', 'psycopg')};\nmedians of "
         f"{runs} runs. *Ratio* is the cost a feed against {cases[2][2]:,} feeds on PostgreSQL.",
         "",
         "| sweep | CPU s | CPU ms a feed | ratio | Prefect's server, CPU ms a feed | MiB |",
@@ -203,14 +199,6 @@ def _table(cases: list[tuple[str, str, int, int]], figures: dict[str, dict[str, 
     return lines
 
 
-def write(lines: list[str]) -> None:
-    """Put the table between its marks."""
-    text = PAGE.read_text(encoding="utf-8")
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    PAGE.write_text("\n".join([f"{before}{BEGIN}", *lines, f"{END}{after}"]), encoding="utf-8")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=3)
@@ -224,7 +212,7 @@ def main() -> None:
     lines = measure(options.runs)
     print("\n".join(lines))
     if not options.keep:
-        write(lines)
+        page.write("many feeds", lines)
 
 
 if __name__ == "__main__":

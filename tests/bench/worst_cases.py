@@ -5,17 +5,13 @@ printed are medians of the seconds of CPU and of the peak memory, and their rati
 """
 
 import argparse
-import os
-import platform
-import statistics
-import subprocess
 import sys
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
+
+from tests.bench.processes import Cost, cost_of, machine, median
 
 ROWS = 350_000
 HEADER = "id,accountId,email,firstName,lastName,title,score,numberOfVisits,signUpDate,firstVisitDate,surveys,city\r\n"
@@ -25,14 +21,6 @@ bucket: none
 destination: {product: AP-XXXXXXXXXX}
 store: sqlite:////nowhere/px.db
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """Of one whole process: seconds of CPU, and the most memory it held in MiB."""
-
-    cpu_seconds: float
-    peak_mib: float
 
 
 def row(number: int, title: str = "Analyst", score: str = "12.5", id_: str = "") -> str:
@@ -86,19 +74,10 @@ def write(path: Path, blocks: Iterator[bytes]) -> None:
         file.write(packer.flush())
 
 
-def cost_of(path: Path, settings: Path) -> Cost:
+def check(path: Path, settings: Path) -> Cost:
     """Check a file in a process of its own."""
     command = [sys.executable, "-m", "deployments.cli", "check", str(path), "--settings", str(settings)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode not in (0, 1):
-        raise SystemExit(f"{path.name}: exit {process.returncode}")
-    return Cost(used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
-
-
-def median(costs: list[Cost]) -> Cost:
-    return Cost(statistics.median(c.cpu_seconds for c in costs), statistics.median(c.peak_mib for c in costs))
+    return cost_of(command, good=(0, 1))
 
 
 def main() -> None:
@@ -106,21 +85,20 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--only", default="", help="cases whose name holds this")
     options = parser.parse_args()
-    versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("pyarrow", "pandas", "pandera", "numpy"))
-    print(f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}, {versions}")
+    print(machine("pyarrow", "pandas", "pandera", "numpy"))
     print(f"{options.runs} runs each; rows: {ROWS}\n")
     print(f"{'file':34} {'CPU s':>7} {'ratio':>6} {'MiB':>7} {'ratio':>6}")
     with tempfile.TemporaryDirectory() as folder:
         settings, clean = Path(folder) / "s.yaml", Path(folder) / "clean.csv.gz"
         settings.write_text(SETTINGS)
         write(clean, CASES["clean"]())
-        cost_of(clean, settings)
+        check(clean, settings)
         for name, make in CASES.items():
             if options.only not in name:
                 continue
             path = Path(folder) / "case.csv.gz"
             write(path, make())
-            pairs = [(cost_of(clean, settings), cost_of(path, settings)) for _ in range(options.runs)]
+            pairs = [(check(clean, settings), check(path, settings)) for _ in range(options.runs)]
             base, cost = median([pair[0] for pair in pairs]), median([pair[1] for pair in pairs])
             print(
                 f"{name:34} {cost.cpu_seconds:7.2f} {cost.cpu_seconds / base.cpu_seconds:6.2f}"
