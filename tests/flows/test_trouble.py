@@ -522,7 +522,7 @@ def test_s3_drips(feed: Feed, monkeypatch, method, words):
     def drip(request: Request) -> Answer:
         answer = forwarded(request, feed.s3.endpoint_url)
         drips = f"{request.method} {request.path}".startswith(method)
-        return Answer(answer.status, answer.body, answer.headers, answer.said_length, drip_seconds=0.02 * drips)
+        return Answer(answer.status, answer.body, answer.headers, answer.said_length, drip_seconds=0.1 * drips)
 
     with monkeypatch.context() as patch, AnsweringServer(drip) as server:
         patch.setattr("blocks.s3_patience.CALL_SECONDS", 1.5)
