@@ -941,7 +941,8 @@ def test_when_a_callback_is_due_does_not_depend_on_this_machines_clock(feed: Fee
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
 def test_a_run_that_hangs_in_s3_can_be_ended(feed: Feed, number):
     code = (
-        "import asyncio, sys; from pathlib import Path; from blocks.import_settings import ImportSettings;"
+        "import asyncio, signal, sys; from pathlib import Path; from blocks.import_settings import ImportSettings;"
+        "signal.signal(signal.SIGINT, signal.default_int_handler);"  # which a shell's `&` has a process ignore
         "from flows.import_feed import tick; asyncio.run(tick(ImportSettings.from_file(Path(sys.argv[1])), []))"
     )
     asked, over = threading.Event(), threading.Event()
