@@ -120,8 +120,8 @@ def report(ground: Ground, contestants: Sequence[Contestant]) -> list[str]:
     """A table: what each changes, and what it loads that it should refuse."""
     rows = []
     for contestant in contestants:
-        print(f"correctness of {contestant.title}, {contestant.database}", flush=True)
         rows.append([contestant.title, contestant.database, _changed(ground, contestant), _loaded(ground, contestant)])
+        print(*rows[-1], sep=" | ", flush=True)
     lines = page.table(["load", "database", "changes without a word", "loads without a word"], rows)
     return [line.replace("---:", "---") for line in lines]
 
