@@ -89,10 +89,17 @@ class Watched:
         """The message whose subject begins so, as soon as it is there."""
 
         def look() -> Any:
-            messages = [json.loads(each.body) for each in self.receiver.received]
-            return next((each for each in messages if each["subject"].startswith(beginning)), None)
+            return next((each for each in self.messages() if each["subject"].startswith(beginning)), None)
 
-        return eventually(look)
+        try:
+            return eventually(look)
+        except AssertionError:
+            lost = [each["payload"] for each in self.events("prefect.automation.action.failed")]
+            subjects = [each["subject"] for each in self.messages()]
+            pytest.fail(f"nobody was told {beginning!r}, but {subjects}; failed actions: {lost}")
+
+    def messages(self) -> list[Any]:
+        return [json.loads(each.body) for each in self.receiver.received]
 
     def tasks_of(self, run: str) -> list[str]:
         found = self.server.ask("POST", "/task_runs/filter", flow_runs={"id": {"any_": [run]}}, limit=200)
