@@ -80,7 +80,7 @@ class Watch:
     status_texts: list[bytes] = field(default_factory=list)
     struck: Call | None = None
     broken: list[str] = field(default_factory=list)
-    outlived: int | None = None  # which tick of the run stood still while another one did its work
+    outlived: int | None = None  # which tick of the run stood still while another one took its delivery further
     marker_caught: bool = False  # whether a new marker may go with the old one
     _met: int = 0
     _from_now_on: dict[Door, Act] = field(default_factory=dict)
@@ -113,10 +113,10 @@ class Watch:
         tick = len(self._running.ended())
         try:
             feed = self.scenario.feeds[tick]
-            before = self.stage.steps(feed)
+            before = self.stage.stages(feed)
             self.stage.let_time_pass()
             self.broken += _finish(self.stage, self.case, Watch(self.stage, self.scenario, Case(self.scenario)))
-            if self.stage.steps(feed) > before:
+            if self.stage.stages(feed) != before:
                 self.outlived = tick
         finally:
             self._running.thaw()

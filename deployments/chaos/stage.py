@@ -242,10 +242,10 @@ class Stage:
         entity = ENTITIES[feed].value
         return sorted(self._rows(f"{entity}_products", (f"{entity}_id", "product_key")))
 
-    def steps(self, feed: str) -> int:
-        """How many steps the ledger tells of a feed's deliveries."""
-        mine = {identifier for identifier, whose in self._rows("import_deliveries", ("id", "feed")) if whose == feed}
-        return sum(identifier in mine for (identifier,) in self._rows("import_steps", ("delivery_id",)))
+    def stages(self, feed: str) -> dict[str, str]:
+        """How far each of a feed's deliveries has come, by its id."""
+        rows = self._rows("import_deliveries", ("id", "stage", "feed"))
+        return {identifier: reached for identifier, reached, whose in rows if whose == feed}
 
     def _rows(self, table: str, names: Sequence[str]) -> list[tuple[Any, ...]]:
         if self.ground.database == "sqlite" and not self.database_file.exists():
