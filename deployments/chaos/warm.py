@@ -1,17 +1,15 @@
 """Imported by the process that runs are forked from: what each run would else import for itself, half of its time."""
 
-import functools
 import gc
 import gzip
 import io
 import os
 from pathlib import Path
 
-import boto3
-import botocore.session
 import requests  # noqa: F401 - which the importer imports where it needs it
-from botocore.loaders import create_loader
+from prefect_aws import AwsCredentials
 
+from blocks.aws_session import s3_client
 from deployments.chaos import importer  # noqa: F401 - what is forked
 from schemas.catalogue import Entity, default_catalogue
 from schemas.settings import FileSettings
@@ -23,7 +21,7 @@ validate(
     FileSettings.model_validate({"destination": {"product": "AP-XXXXXXXXXX"}}),
     spool=Path(os.devnull),
 )
-botocore.session.create_loader = functools.cache(create_loader)  # of files that never change
-boto3.Session("of", "no", region_name="account").client("s3").close()
+nobody = AwsCredentials(aws_access_key_id="nobody", aws_secret_access_key="nothing")  # noqa: S106 - asks nobody
+s3_client(nobody, region="us-east-1", endpoint_url="").close()
 gc.collect()
 gc.freeze()  # else the collector of each run touches, and so copies, all this memory
