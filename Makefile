@@ -22,8 +22,8 @@ demo: install  ## See a whole import: embedded S3 server, embedded database, bot
 
 .PHONY: test
 test: install lint types  ## Everything that CI checks
-	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder -m 'not e2e and not slow'
-	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder -m 'e2e and not slow'
+	$(BIN)/pytest --numprocesses 2 --dist loadfile -m 'not e2e and not slow'
+	$(BIN)/pytest --numprocesses 2 --dist loadfile -m 'e2e and not slow'
 
 .PHONY: test-all
 test-all: install lint types  ## The same, and the tests that mostly wait
