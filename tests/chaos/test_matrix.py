@@ -37,7 +37,7 @@ def test_killed_after_every_call_a_delivery_ends_as_promised(sqlite_ground):
 @pytest.mark.rule("R1")
 @pytest.mark.parametrize("scenario", [REPEATED, REJECTED, THREE, BOTH], ids=lambda scenario: scenario.name)
 def test_every_fault_at_some_calls_of_every_other_scenario(sqlite_ground, scenario):
-    results = list(Matrix([scenario], FAULTS, every=90).play(sqlite_ground))
+    results = list(Matrix([scenario], FAULTS, every=60).play(sqlite_ground))
     possible = {fault.name for fault in FAULTS if scenario.earlier or not fault.repeated}
     assert {each.case.fault.name for each in results if each.case.fault} == possible
     assert not broken(results)
