@@ -20,14 +20,15 @@ install: .venv/installed  ## Make .venv and install the tested versions; .venv/b
 demo: install  ## See a whole import: embedded S3 server, embedded database, both feeds
 	@$(BIN)/px-import demo
 
+# Prefect's test harness may wait for ever in a process that spoke to a server which is gone: hence two.
 .PHONY: test
 test: install lint types  ## Everything that CI checks
 	$(BIN)/pytest --numprocesses 2 --dist loadfile -m 'not e2e and not slow'
 	$(BIN)/pytest --numprocesses 2 --dist loadfile -m 'e2e and not slow'
 
 .PHONY: test-all
-test-all: install lint types  ## The same, and the tests that mostly wait
-	$(BIN)/pytest -m 'slow or not slow'
+test-all: test  ## The same, and the tests that mostly wait
+	$(BIN)/pytest -m slow
 
 .PHONY: lint
 lint: install  ## Style, and the direction of imports
