@@ -133,6 +133,8 @@ def _session(authorization: "AwsCredentials", region: str | None, sts_endpoint_u
         botocore_session=_core(authorization),
         region_name=region,
     )
+    if secret and not authorization.assume_role_arn:
+        return own  # given keys never change
     credentials = (
         _role(authorization, own, sts_endpoint_url) if authorization.assume_role_arn else own.get_credentials()
     )
