@@ -4,23 +4,25 @@ The steps are the verbs that the flow itself calls, in its order. Without `--eng
 with it the tick is the flow `import-feed-file`, on the Prefect server of PREFECT_API_URL.
 """
 
+import sys
+
+if __name__ == "__main__":  # see `NO_HYPOTHESIS`
+    sys.modules["hypothesis"] = None  # type: ignore[assignment]
+
+import argparse
+import asyncio
+import json
 import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
 
-_BEGAN = time.process_time()
-
-import argparse  # noqa: E402 -- what was before is the start of Python
-import asyncio  # noqa: E402
-import json  # noqa: E402
-from collections.abc import Callable  # noqa: E402
-from concurrent.futures import Future  # noqa: E402
-from pathlib import Path  # noqa: E402
-from typing import Any  # noqa: E402
-
-from blocks.import_settings import ImportSettings  # noqa: E402
-from flows.import_feed import import_feed_file, tick  # noqa: E402
-from schemas.report import FeedReport  # noqa: E402
-from tasks import verb  # noqa: E402
-from tests.bench.processes import Server  # noqa: E402
+from blocks.import_settings import ImportSettings
+from flows.import_feed import import_feed_file, tick
+from schemas.report import FeedReport
+from tasks import verb
+from tests.bench.processes import Server
 
 #: Verbs that are shown by themselves; the others are one line.
 STEPS = {"read_file": "download", "validate_file": "validate", "load_file": "load"}

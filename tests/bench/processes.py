@@ -19,6 +19,8 @@ import psutil
 _PAUSE_SECONDS = 0.1
 #: Of CPU; whoever has not done it by then is not waited for.
 MOST_SECONDS = 600
+#: Begins a program for `python -c`: Pandera imports Hypothesis where it finds it, here but not where the importer runs.
+NO_HYPOTHESIS = "import sys; sys.modules['hypothesis'] = None; "
 _MIB = 1024**2
 
 

@@ -11,7 +11,7 @@ from deployments.receiver import Receiver
 from tests.bench.contestants import Delivery, Importer
 from tests.bench.files import LAYOUTS
 from tests.bench.ground import BUCKET, POSTGRESQL, SQLITE, Ground
-from tests.bench.processes import Server, cost_of
+from tests.bench.processes import NO_HYPOTHESIS, Server, cost_of
 
 LAYOUT = LAYOUTS["12 columns"]
 ROWS = 100_000
@@ -42,7 +42,8 @@ def test_a_file_four_times_as_long_needs_no_more_memory(ground: Ground, database
 
 
 def test_an_import_holds_little_beside_the_libraries(ground: Ground) -> None:
-    bare = cost_of([sys.executable, "-c", "import flows.import_feed, boto3, pandera.pandas, psycopg, pyarrow.csv"])
+    libraries = "import flows.import_feed, boto3, pandera.pandas, psycopg, pyarrow.csv"
+    bare = cost_of([sys.executable, "-c", NO_HYPOTHESIS + libraries])
     with ground.place(POSTGRESQL) as place:
         delivery = Delivery(ground.file(LAYOUT, rows=ROWS), "", LAYOUT, "20210228")
         cost = Importer(POSTGRESQL).load(ground, place, delivery).cost
