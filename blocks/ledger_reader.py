@@ -16,6 +16,8 @@ from schemas.delivery_record import DeliveryRecord
 from schemas.issues import FaultPlace
 from schemas.outcome import FileOutcome
 
+_FEW_FILES = 8
+
 
 class LedgerReader:
     """All verbs that only read."""
@@ -33,15 +35,25 @@ class LedgerReader:
         with self._store.read() as reader:
             return outcomes_of(reader, delivery.id)
 
-    def fault_places(self, delivery: Delivery) -> list[tuple[str, FaultPlace]]:
-        """File name and place of every noted fault, in the order of `errors.csv` (rule F4)."""
-        sql = """
-            SELECT name, fault_places FROM import_files
-            WHERE delivery_id = :id AND outcome IS NOT NULL ORDER BY position
+    def fault_places(self, delivery: Delivery, most: int) -> list[tuple[str, FaultPlace]]:
+        """File name and place of the first noted faults, in the order of `errors.csv` (rule F4).
+
+        A few files at a time are read: hundreds of rejected ones would fill the memory with what is then left out.
         """
+        sql = """
+            SELECT position, name, fault_places FROM import_files
+            WHERE delivery_id = :id AND outcome IS NOT NULL AND position > :after ORDER BY position LIMIT :few
+        """
+        found: list[tuple[str, FaultPlace]] = []
+        after = -1
         with self._store.read() as reader:
-            rows = reader.execute(sql, {"id": delivery.id})
-        return [(name, place) for name, text in rows for place in fault_places(text)]
+            while len(found) < most:
+                rows = reader.execute(sql, {"id": delivery.id, "after": after, "few": _FEW_FILES})
+                found += [(name, place) for _, name, text in rows for place in fault_places(text)]
+                if len(rows) < _FEW_FILES:
+                    break
+                after = rows[-1][0]
+        return found[:most]
 
     def decision(self, delivery: Delivery) -> Decision:
         """What was decided.

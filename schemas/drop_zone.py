@@ -27,6 +27,8 @@ MOST_OBJECTS = 10_000
 MOST_STRANGERS = 20
 #: Most bytes of a waiting key: S3 takes 1,024, and `processed/YYYYMMDD.999/` is 3 longer than `current/dt=YYYYMMDD/`.
 LONGEST_KEY = 1_021
+#: Most bytes of a waiting object: S3 copies none that is larger within the bucket, and so it could not be archived.
+LARGEST_OBJECT = 5 * 1024**3
 _SHOWN_OF_A_KEY = 300
 
 
@@ -62,6 +64,7 @@ class NotReady(Enum):
 
     TOO_MANY_OBJECTS = "too-many-objects"
     KEY_TOO_LONG = "key-too-long"
+    OBJECT_TOO_LARGE = "object-too-large"
     NO_MARKER = "no-marker"
     NO_DATA = "no-data"
 
@@ -158,6 +161,8 @@ class Folder:
             return NotReady.TOO_MANY_OBJECTS
         if self._overlong:
             return NotReady.KEY_TOO_LONG
+        if self._oversize:
+            return NotReady.OBJECT_TOO_LARGE
         if self.marker is None:
             return NotReady.NO_MARKER
         return None if self.of_kind(ObjectKind.INPUT) else NotReady.NO_DATA
@@ -168,12 +173,20 @@ class Folder:
         if self.not_ready is NotReady.KEY_TOO_LONG and self._overlong:
             problem = f"the key of {shown(self.name_of(self._overlong))} has more than {LONGEST_KEY} bytes"
             return f"{problem}, too many for the archive; give it a shorter name"
+        if self.not_ready is NotReady.OBJECT_TOO_LARGE and self._oversize:
+            problem = f"{shown(self.name_of(self._oversize))} has more than {LARGEST_OBJECT:,} bytes"
+            return f"{problem}, which S3 does not copy to the archive at once; split or remove it"
         return _WHY_NOT_READY[self.not_ready] if self.not_ready else ""
 
     @property
     def _overlong(self) -> StoredObject | None:
         """The first object whose key the archive cannot have."""
         return next((stored for stored in self.objects if len(stored.key.encode()) > LONGEST_KEY), None)
+
+    @property
+    def _oversize(self) -> StoredObject | None:
+        """The first object that the archive cannot have."""
+        return next((stored for stored in self.objects if stored.size_bytes > LARGEST_OBJECT), None)
 
     @property
     def changed_at(self) -> datetime:
@@ -204,7 +217,7 @@ def kind_of(name: str, size_bytes: int) -> ObjectKind:
         return ObjectKind.MARKER
     if size_bytes == 0 and (name == "" or name.endswith("/")):
         return ObjectKind.PLACEHOLDER
-    if "/" not in name and name.startswith(("_", ".")):
+    if name.startswith(("_", ".")):
         return ObjectKind.BOOKKEEPING
     if "/" not in name and name.endswith(INPUT_SUFFIX):
         return ObjectKind.INPUT

@@ -5,9 +5,14 @@ from collections.abc import Iterator
 from schemas.catalogue import Catalogue, Entity
 from schemas.date_format import DateFormat
 from schemas.diagnosis import Remark, State
-from schemas.drop_zone import MARKER, Folder, ObjectKind, Survey
+from schemas.drop_zone import MARKER, Folder, NotReady, ObjectKind, Survey
 from schemas.report import some_names
 
+#: For the reasons that do not say themselves what to do.
+_CURES = {
+    NotReady.NO_MARKER: f"put {MARKER} when all files are there",
+    NotReady.NO_DATA: "put the files, then the marker again",
+}
 _SHOWN_FOLDERS = 20
 _SHOWN_NAMES = 5
 
@@ -46,9 +51,9 @@ def folder_remarks(survey: Survey) -> Iterator[Remark]:
 
 
 def _folder_remark(folder: Folder) -> Remark:
-    if folder.why_not_ready:
-        cure = "put the files, then the marker again" if folder.marker else f"put {MARKER} when all files are there"
-        return State.WARNING, f"dt={folder.day} waits: {folder.why_not_ready}; {cure}"
+    if folder.not_ready:
+        cure = f"; {_CURES[folder.not_ready]}" if folder.not_ready in _CURES else ""
+        return State.WARNING, f"dt={folder.day} waits: {folder.why_not_ready}{cure}"
     files = folder.of_kind(ObjectKind.INPUT)
     counted = f"{len(files)} file{'s' * (len(files) != 1)}, {sum(file.size_bytes for file in files):,} bytes"
     if wrong := [folder.name_of(stored) for stored in folder.of_kind(ObjectKind.UNSUPPORTED)]:

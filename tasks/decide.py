@@ -24,7 +24,8 @@ def decide(feed: Connections, held: HeldLease, delivery: Delivery) -> Decision:
     """
     ledger, settings = feed.ledger, feed.settings
     if delivery.stage is Stage.CLAIMED:
-        outcome, places = _outcome(feed, delivery), ledger.fault_places(delivery)
+        outcome, most = _outcome(feed, delivery), settings.limits.max_error_lines
+        places = ledger.fault_places(delivery, most)
         folder = settings.zone.processed_folder(delivery.day)
         ledger.decide(
             held.lease,
@@ -32,7 +33,7 @@ def decide(feed: Connections, held: HeldLease, delivery: Delivery) -> Decision:
             success=outcome.success,
             status_txt=outcome.status_txt,
             status_json=outcome.status_json,
-            errors_csv=errors_csv(places, settings.limits.max_error_lines) if places else None,
+            errors_csv=errors_csv(places, most) if places else None,
             catalogue_hash=outcome.catalogue_hash,
             moves=_moves(feed, delivery),
             callback_body=outcome.callback_body(folder) if settings.status_endpoint.url else None,

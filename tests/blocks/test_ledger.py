@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from blocks import ledger_schema
+from blocks import ledger_reader, ledger_schema
 from blocks.database import Store
 from blocks.history import StepName
 from blocks.ledger import Decision, Lease, Ledger
@@ -427,7 +427,7 @@ def test_a_load_writes_the_records_and_its_line(
     outcome = load(ledger, lease, delivery, valid)
     assert outcome == FileOutcome(USERS, 10, "ab12", 3, LoadCounts(created=2, repeated=1), ())
     assert ledger.file_outcomes(delivery) == {USERS: outcome}
-    assert ledger.fault_places(delivery) == []
+    assert ledger.fault_places(delivery, 99) == []
     with store.read() as reader:
         assert reader.execute("SELECT id, name FROM users ORDER BY id") == [("a", "z"), ("b", "y")]
 
@@ -511,10 +511,10 @@ def test_a_rejection_is_kept_whole_and_stays(
 ) -> None:
     ledger.reject(lease, delivery, REJECTED, PLACES)
     assert ledger.file_outcomes(delivery) == {USERS: REJECTED}
-    assert ledger.fault_places(delivery) == [(USERS, place) for place in PLACES]
+    assert ledger.fault_places(delivery, 99) == [(USERS, place) for place in PLACES]
     ledger.reject(lease, delivery, replace(REJECTED, rows=99), [])
     assert load(ledger, lease, delivery, valid) == REJECTED, "what was rejected is not loaded after all"
-    assert ledger.fault_places(delivery) == [(USERS, place) for place in PLACES]
+    assert ledger.fault_places(delivery, 99) == [(USERS, place) for place in PLACES]
 
 
 @pytest.mark.rule("P5")
@@ -543,7 +543,7 @@ def test_every_kind_of_fault_comes_back_as_it_was(ledger: Ledger, lease: Lease, 
     places = [FaultPlace(0, 0, "", code, "m")]
     ledger.reject(lease, delivery, outcome, places)
     assert ledger.file_outcomes(delivery)[USERS] == outcome
-    assert ledger.fault_places(delivery) == [(USERS, places[0])]
+    assert ledger.fault_places(delivery, 99) == [(USERS, places[0])]
 
 
 @pytest.mark.rule("D4")
@@ -554,7 +554,25 @@ def test_outcomes_come_in_import_order(ledger: Ledger, lease: Lease) -> None:
     for name in reversed(names):
         ledger.reject(lease, delivery, replace(REJECTED, name=name), PLACES[:1])
     assert list(ledger.file_outcomes(delivery)) == names
-    assert [name for name, _ in ledger.fault_places(delivery)] == names
+    assert [name for name, _ in ledger.fault_places(delivery, 99)] == names
+
+
+@pytest.mark.rule("F4")
+def test_of_many_rejected_files_only_the_first_places_are_read(
+    ledger: Ledger, lease: Lease, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"{n:02d}.csv.gz" for n in range(25)]
+    delivery = ledger.claim(lease, Entity.USER, folder(stored("_SUCCESS", size_bytes=0), *map(stored, names)))
+    assert delivery
+    for name in names:
+        ledger.reject(lease, delivery, replace(REJECTED, name=name), PLACES)
+    everything = [(name, place) for name in names for place in PLACES]
+    assert ledger.fault_places(delivery, 10**6) == everything
+    parsed: list[str] = []
+    right = ledger_reader.fault_places
+    monkeypatch.setattr(ledger_reader, "fault_places", lambda text: parsed.append(text) or right(text))
+    assert ledger.fault_places(delivery, 5) == everything[:5]
+    assert len(parsed) < len(names)
 
 
 # --- a process that is killed -----------------------------------------------------------------------------------------

@@ -197,11 +197,15 @@ def test_folders_that_are_not_ready_say_why(clinic: Clinic) -> None:
         clinic.put(f"current/{key}")
     for name in ("users.csv.gz", "users.csv", "_SUCCESS"):
         clinic.put(f"current/dt=20210304/{name}", b"abc")
+    for name in ("/".join(["d" * 197] * 5), "_SUCCESS"):
+        clinic.put(f"current/dt=20210305/{name}")
     found = clinic.diagnosed()["folders"]
-    assert [state for state, _ in found] == ["warning"] * 4
-    marker, files, mixed, stranger = (sentence for _, sentence in found)
-    assert marker.startswith("dt=20210301 waits: _SUCCESS is there, but no .csv.gz file yet")
-    assert files.startswith("dt=20210302 waits: no _SUCCESS yet")
+    assert [state for state, _ in found] == ["warning"] * 5
+    marker, files, mixed, long, stranger = (sentence for _, sentence in found)
+    cure = "put the files, then the marker again"
+    assert marker == f"dt=20210301 waits: _SUCCESS is there, but no .csv.gz file yet; {cure}"
+    assert files == "dt=20210302 waits: no _SUCCESS yet; put _SUCCESS when all files are there"
+    assert long.endswith("; give it a shorter name"), "another marker would not help"
     assert "the verdict will be ERROR: 'users.csv'" in mixed
     assert "'dt=2021-03-03/'" in stranger
 

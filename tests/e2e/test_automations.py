@@ -175,6 +175,7 @@ def happened(watched: Watched, saved: list[list[str]]) -> Watched:
     watched.settings("late", expected_by="00:00", waiting_hours=0)
     watched.put("late/current/dt=20210301/users.csv.gz", b"x")
     watched.put("late/current/dt=20210302/_SUCCESS")
+    watched.put(f"late/current/dt=20210303/{'/'.join(['d' * 199] * 5)}")
     watched.settings("refused", authorization={"access_key_id": "AKIAUNKNOWN", "secret_access_key": "x" * 40})
     watched.tick("users", "wrong", "late", "refused")
     watched.runs["import"] = watched.runs["users"]
@@ -220,6 +221,12 @@ def test_an_overdue_feed_is_told(happened: Watched) -> None:
 def test_a_folder_that_waits_too_long_is_told(happened: Watched, day: str, subject: str) -> None:
     message = happened.told(f"late {day[:4]}-{day[4:6]}-{day[6:]}: {subject} for 0 h")
     assert message["body"] == f"s3://e2e-automations/late/current/dt={day}/"
+
+
+def test_a_folder_that_cannot_be_taken_is_told(happened: Watched) -> None:
+    why, place = happened.told("late 2021-03-03 cannot be imported as it is")["body"].splitlines()
+    assert why.endswith("too many for the archive; give it a shorter name")
+    assert place == "s3://e2e-automations/late/current/dt=20210303/"
 
 
 def test_a_run_that_has_died_is_marked_and_told(happened: Watched) -> None:

@@ -2,14 +2,17 @@
 
 import random
 import tracemalloc
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
 from schemas.drop_zone import (
+    LARGEST_OBJECT,
     MOST_OBJECTS,
     DropZone,
     Folder,
+    NotReady,
     ObjectKind,
     StoredObject,
     Survey,
@@ -188,6 +191,9 @@ def test_folders_come_oldest_first_and_files_in_byte_order() -> None:
         ("_committed_1.csv.gz", 9, ObjectKind.BOOKKEEPING),
         (".csv.gz", 9, ObjectKind.BOOKKEEPING),
         (".users.csv.gz.crc", 9, ObjectKind.BOOKKEEPING),
+        ("_spark_metadata/0", 9, ObjectKind.BOOKKEEPING),
+        ("_temporary/0/users.csv.gz", 9, ObjectKind.BOOKKEEPING),
+        (".hidden/a", 9, ObjectKind.BOOKKEEPING),
         ("users.csv", 9, ObjectKind.UNSUPPORTED),
         ("users.CSV.GZ", 9, ObjectKind.UNSUPPORTED),
         ("users.csv.gz.part", 9, ObjectKind.UNSUPPORTED),
@@ -253,6 +259,17 @@ def test_a_folder_of_too_many_objects_waits_and_does_not_fill_the_memory() -> No
     assert len(folder.objects) == MOST_OBJECTS + 1
     [folder] = survey(ZONE, [marker, *many[: MOST_OBJECTS - 1]]).ready
     assert len(folder.objects) == MOST_OBJECTS
+
+
+@pytest.mark.rule("D5")
+def test_an_object_too_large_for_the_archive_keeps_its_folder_waiting() -> None:
+    marker, data, largest = stored("dt=20210228/_SUCCESS", "dt=20210228/a.csv.gz", "dt=20210228/b", size=LARGEST_OBJECT)
+    assert [folder.not_ready for folder in survey(ZONE, [marker, data, largest]).ready] == [None]
+    [folder] = survey(ZONE, [marker, data, replace(largest, size_bytes=LARGEST_OBJECT + 1)]).waiting
+    assert folder.not_ready is NotReady.OBJECT_TOO_LARGE
+    assert folder.why_not_ready == (
+        "'b' has more than 5,368,709,120 bytes, which S3 does not copy to the archive at once; split or remove it"
+    )
 
 
 def test_a_million_strangers_are_counted_and_few_are_kept():
