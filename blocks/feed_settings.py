@@ -168,7 +168,7 @@ def read_settings_file(
     Args:
         path: the YAML file.
         environment: where `${NAME}` is looked up, in any value.
-        lenient: leave a `${NAME}` that is not set as it stands; for those who look on and need no secret.
+        lenient: leave a `${NAME}` that is not set as it stands, or out; for those who look on and need no secret.
 
     Raises:
         SettingsError: the first thing that is wrong, by its field (rule S9).
@@ -228,16 +228,34 @@ def reading_settings(parts: Mapping[str, Any], source: str) -> ReadingSettings:
         raise settings_error(exc, SettingsFile, source) from None
 
 
+class _KeyTwice(yaml.MarkedYAMLError):
+    """YAML itself lets the last one win."""
+
+
+class _NoKeyTwice(yaml.SafeLoader):
+    """Refuses a name that is given twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set[str]()
+        for key, _ in node.value:
+            name = str(key.value)
+            if name in seen:
+                raise _KeyTwice(problem=f"{name!r} is given twice; keep one", problem_mark=key.start_mark)
+            seen.add(name)
+        return super().construct_mapping(node, deep)
+
+
 def _document(path: Path) -> dict[str, Any]:
     """The mapping that a settings file holds."""
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document = yaml.load(path.read_text(encoding="utf-8"), _NoKeyTwice)  # noqa: S506 - a safe loader
     except OSError as exc:
         raise SettingsError("", f"the settings file cannot be read ({exc.strerror})", source=str(path)) from None
     except (yaml.YAMLError, UnicodeDecodeError) as exc:
         mark = getattr(exc, "problem_mark", None)
         place = f"line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise SettingsError(place, "this is not valid YAML in UTF-8", source=str(path)) from None
+        problem = str(exc.problem) if isinstance(exc, _KeyTwice) else "this is not valid YAML in UTF-8"
+        raise SettingsError(place, problem, source=str(path)) from None
     if not isinstance(document, dict):
         raise SettingsError("", "a settings file starts with a line like 'feed: users'", source=str(path))
     return document
@@ -255,8 +273,12 @@ def _filled(value: Any, environment: Mapping[str, str], place: str, source: str,
     if not isinstance(value, str):
         return value
     for name in _VARIABLE.findall(value):
-        if name not in environment and not lenient:
+        if name in environment:
+            continue
+        if not lenient:
             raise SettingsError(place, f"the environment variable {name} is not set; export it first", source=source)
+        if place == "status_endpoint.signing_secret":
+            return ""  # a `${NAME}` is no key, and would be refused as one
     return _VARIABLE.sub(lambda match: environment.get(match[1], match[0]), value)
 
 

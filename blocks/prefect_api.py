@@ -18,14 +18,29 @@ def asking_prefect() -> Iterator[None]:
     try:
         yield
     except httpx.HTTPStatusError as exc:
-        if exc.response.status_code not in {401, 403}:
-            raise
-        raise SettingsError("PREFECT_API_AUTH_STRING", "the Prefect server wants another user:password") from None
+        code = exc.response.status_code
+        if code in {401, 403}:
+            raise SettingsError("PREFECT_API_AUTH_STRING", "the Prefect server wants another user:password") from None
+        if code == 404:
+            raise _no_api() from None
+        raise
     except httpx.TransportError as exc:
-        problem = f"the Prefect server cannot be reached ({type(exc).__name__}); start it or correct its address"
-        raise SettingsError("PREFECT_API_URL", problem) from None
-    except RuntimeError as exc:
+        raise _unreachable(type(exc).__name__) from None
+    except RuntimeError as exc:  # Prefect's own, told by its text alone
+        if "Failed to reach API" in str(exc):
+            answered = isinstance(exc.__cause__, httpx.HTTPStatusError)
+            raise (_no_api() if answered else _unreachable(type(exc.__cause__ or exc).__name__)) from None
         if "ephemeral" not in str(exc):  # how Prefect calls the server that it starts where none is named
             raise
         problem = "the small Prefect server that this starts did not come up in time; try again, or name a server here"
         raise SettingsError("PREFECT_API_URL", problem) from None
+
+
+def _no_api() -> SettingsError:
+    return SettingsError("PREFECT_API_URL", "no Prefect API answers there; the address ends in /api")
+
+
+def _unreachable(why: str) -> SettingsError:
+    return SettingsError(
+        "PREFECT_API_URL", f"the Prefect server cannot be reached ({why}); start it or correct its address"
+    )

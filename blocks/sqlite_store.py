@@ -41,6 +41,7 @@ _CURES = {
 }
 _REFUSED = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH}
 _WRITABLE = "let the importer's account write to this file and to its folder"
+_ADDED = "look for constraints and triggers that were added to the tables by hand"
 _BROKEN = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
@@ -181,6 +182,8 @@ class SqliteStore:
             return StoreBusy(self.name, "; ".join(filter(None, [str(error), _CURES.get(code)])))
         if code in _REFUSED:
             return AccessRefused("write to", self.name, str(error), _WRITABLE)
+        if code == sqlite3.SQLITE_CONSTRAINT:
+            return StoreConflict(self.name, f"the database refuses a record: {error}", _ADDED)
         if code in _BROKEN:
             return StoreConflict(self.name, str(error), "put back a backup of this file or name another one")
         return None

@@ -30,8 +30,7 @@ def list_callbacks(files: list[Path], feed: str, *, as_json: bool) -> int:
     Raises:
         SettingsError, StoreBusy: the settings or a store cannot be read.
     """
-    feeds = [each for each in feeds_of(files) if feed in ("", each.feed)]
-    found = [callback for each in feeds for callback in ledger_of(each).callbacks(each.feed)]
+    found = [callback for each in feeds_of(files, feed) for callback in ledger_of(each).callbacks(each.feed)]
     if as_json:
         print(json.dumps([callback_json(each) for each in found], ensure_ascii=False, indent=2))
     else:

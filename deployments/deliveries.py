@@ -37,8 +37,9 @@ def deliveries(files: list[Path], feed: str, *, as_json: bool) -> int:
     Raises:
         SettingsError, StoreBusy: the settings or a store cannot be read.
     """
-    feeds = [each for each in feeds_of(files) if feed in ("", each.feed)]
-    records = [record for each in feeds for record in ledger_of(each).deliveries(each.feed, limit=sys.maxsize)]
+    records = [
+        record for each in feeds_of(files, feed) for record in ledger_of(each).deliveries(each.feed, limit=sys.maxsize)
+    ]
     if as_json:
         _print_json([_record_json(record) for record in records])
     else:

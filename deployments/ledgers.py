@@ -6,23 +6,38 @@ from typing import TYPE_CHECKING
 
 from blocks.feed_settings import SettingsFile, read_settings_file
 from blocks.ledger import Ledger
+from blocks.prefect_api import asking_prefect
 from blocks.stores import open_store
+from schemas.errors import SettingsError
 
 if TYPE_CHECKING:
     from blocks.import_settings import ImportSettings
 
 
-def feeds_of(files: list[Path]) -> "list[SettingsFile] | list[ImportSettings]":
+def feeds_of(files: list[Path], feed: str = "") -> "list[SettingsFile] | list[ImportSettings]":
     """Their settings; with no file those of the feeds that Prefect knows.
 
+    Args:
+        files: settings files.
+        feed: only the one of this name; empty for all.
+
     Raises:
-        SettingsError: a file, or a document, cannot be read.
+        SettingsError: a file, or a document, cannot be read; or none has that feed.
     """
-    if files:
-        return [read_settings_file(path, lenient=True) for path in files]
+    if not files:
+        return _saved(feed)
+    found = [each for path in files if (each := read_settings_file(path, lenient=True)).feed == feed or not feed]
+    if not found:
+        raise SettingsError("--feed", f"none of these settings files is of the feed {feed!r}")
+    return found
+
+
+def _saved(feed: str) -> "list[ImportSettings]":
     from blocks.saved_feeds import saved_feeds
 
-    return [feed.usable for feed in saved_feeds()]
+    with asking_prefect():
+        saved = list(saved_feeds([feed] if feed else []))
+    return [each.usable for each in saved]
 
 
 def ledger_of(feed: "SettingsFile | ImportSettings") -> Ledger:

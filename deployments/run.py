@@ -15,6 +15,8 @@ from schemas.report import FeedReport
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
 
+    from blocks.import_settings import ImportSettings
+
 
 def run(files: list[Path], feeds: list[str], *, verbose: bool) -> int:
     """Import what waits in each feed; one feed's trouble is never another's (rule R3).
@@ -31,7 +33,10 @@ def run(files: list[Path], feeds: list[str], *, verbose: bool) -> int:
         read_settings_file(path)
     if not verbose:
         keep_quiet()
-    return max([_tell(str(path), tick_of_file(path)) for path in files] + [_tick_of_feed(name) for name in feeds])
+    saved = [_saved(name) for name in feeds]
+    codes = [_tell(str(path), tick_of_file(path)) for path in files]
+    codes += [_tell(name, _tick_of(settings)) for name, settings in zip(feeds, saved, strict=True)]
+    return max(codes)
 
 
 def keep_quiet() -> None:
@@ -50,12 +55,16 @@ def tick_of_file(path: Path) -> FeedReport | Exception:
     return _result(lambda: import_feed_file(str(path), return_state=True))
 
 
-def _tick_of_feed(name: str) -> int:
+def _saved(name: str) -> "ImportSettings":
     from blocks.import_settings import ImportSettings
+
+    return ImportSettings.from_document(name)
+
+
+def _tick_of(settings: "ImportSettings") -> FeedReport | Exception:
     from flows.import_feed import import_feed
 
-    settings = ImportSettings.from_document(name)
-    return _tell(name, _result(lambda: import_feed(settings, return_state=True)))
+    return _result(lambda: import_feed(settings, return_state=True))
 
 
 def _result(tick: Callable[[], Awaitable["State[Any]"]]) -> FeedReport | Exception:

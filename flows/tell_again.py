@@ -10,7 +10,7 @@ from tasks.notify import make_due, notify
 async def tell_again(settings: ImportSettings, callback_id: str, *, even_if_received: bool) -> tuple[str, ...] | None:
     """Send a callback now, under its id and with its body, its tries counted anew (rules N2, N3).
 
-    Others of the feed that are due are sent with it.
+    Others of the feed that are due are sent after it.
 
     Returns:
         A sentence for each that was not received; None while a run imports the feed: nothing was done.
@@ -25,6 +25,6 @@ async def tell_again(settings: ImportSettings, callback_id: str, *, even_if_rece
             return None
         try:
             await make_due(feed, held, callback_id, even_if_received=even_if_received)
-            return (await notify(feed, held)).unreceived
+            return (await notify(feed, held, callback_id)).unreceived
         finally:
             await release_lease(held)

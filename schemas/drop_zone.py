@@ -268,13 +268,16 @@ def survey(zone: DropZone, objects: Iterable[StoredObject]) -> Survey:
 def _day(name: str) -> str | None:
     """YYYYMMDD of a folder named `dt=YYYYMMDD`, None for any other name or an unreal date."""
     match = _FOLDER.fullmatch(name)
-    if not match:
-        return None
+    return match[1] if match and is_day(match[1]) else None
+
+
+def is_day(digits: str) -> bool:
+    """Whether these eight digits are YYYYMMDD of a real date."""
     try:
-        date.fromisoformat(match[1])
+        date.fromisoformat(digits)
     except ValueError:
-        return None
-    return match[1]
+        return False
+    return True
 
 
 def _shows(folder: Folder) -> bool:

@@ -24,6 +24,8 @@ from schemas.settings import FileSettings
 from schemas.valid_file import PRODUCT_KEY
 
 _TEXT = pd.ArrowDtype(pa.string())
+#: Unknown columns for which a known one is looked for; whoever has more has another problem than a slip of the pen.
+_SUGGESTED = 20
 
 _WORDING = {
     Code.INVALID_NUMBER: "Invalid number in Column {}",
@@ -72,7 +74,8 @@ class FrameSchema:
         absent = [name for name in self._cells if name not in places]
         for error in _errors(self._schema, frame):
             if error.reason_code is SchemaErrorReason.COLUMN_NOT_IN_SCHEMA:
-                found.append(_unknown(str(error.failure_cases), absent))
+                candidates = absent if len(found) < _SUGGESTED else ()  # each is compared with all of them
+                found.append(_unknown(str(error.failure_cases), candidates))
             elif error.reason_code is SchemaErrorReason.COLUMN_NOT_IN_DATAFRAME:
                 name = str(error.failure_cases)
                 found.append(Issue(Code.MISSING_COLUMN, f"Missing required Column: {shown(name)}", column=name))

@@ -48,10 +48,12 @@ class Destination(Strict):
         title="Environment",
         description="One that has a code below: production, integration, qa or stage.",
     )
-    environments: dict[str, PositiveInt] = Field(
-        default_factory=lambda: dict(ENVIRONMENT_CODES),
-        title="Environments",
-        description="The code of each environment in a product key. Left empty: those four are 1 to 4.",
+    environments: Annotated[dict[str, PositiveInt], AfterValidator(lambda given: given or dict(ENVIRONMENT_CODES))] = (
+        Field(
+            default_factory=lambda: dict(ENVIRONMENT_CODES),
+            title="Environments",
+            description="The code of each environment in a product key. Left empty: those four are 1 to 4.",
+        )
     )
     allowed_product_keys: list[Annotated[str, AfterValidator(_product_key)]] = Field(
         default_factory=list,

@@ -26,15 +26,20 @@ class Told:
 
 
 @verb("notify")
-def notify(feed: Connections, held: HeldLease) -> Told:
+def notify(feed: Connections, held: HeldLease, first: str = "") -> Told:
     """Send every callback that is due; what is not received stays in the outbox for later ticks (rules N1, N2).
+
+    Args:
+        feed: the feed's doors.
+        held: its lease.
+        first: id of the callback that goes before those that have waited longer.
 
     Raises:
         StoreBusy: the outbox cannot be read or written.
         LeaseLost: another run has taken over.
     """
     told = Told()
-    for callback in feed.ledger.due_callbacks(feed.settings.feed):
+    for callback in sorted(feed.ledger.due_callbacks(feed.settings.feed), key=lambda due: due.id != first):
         reason, unreachable = _send(feed, held, callback)
         told = Told((*told.unreceived, *filter(None, [reason])), unreachable)
         if unreachable:

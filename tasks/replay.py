@@ -12,7 +12,7 @@ from blocks.connections import Connections, HeldLease
 from blocks.history import StepName
 from blocks.s3_drop_zone import S3DropZone
 from schemas.archived_delivery import ArchivedDelivery
-from schemas.drop_zone import MARKER, STATUS_JSON, StoredObject
+from schemas.drop_zone import MARKER, STATUS_JSON, StoredObject, is_day
 from schemas.errors import SettingsError
 from schemas.issues import shown
 from tasks.verb import verb
@@ -53,7 +53,7 @@ def find_archive(feed: Connections, name: str) -> Archive:
         DropZoneBusy, AccessRefused: the archive cannot be read.
     """
     zone = feed.settings.zone
-    if _FOLDER.fullmatch(name):
+    if _is_folder(name):
         return _archive_in(feed, zone.key("processed", name))
     day, _, beginning = name.lower().rpartition("/")
     records = [feed.ledger.record(id_) for id_ in feed.ledger.ids(beginning)]
@@ -70,6 +70,11 @@ def find_archive(feed: Connections, name: str) -> Archive:
         raise SettingsError("ID", f"{beginning} is not in {zone.url(prefix)} any more; deliver it anew")
     many = f"{len(found)} deliveries begin with {beginning!r}; write more of it"
     raise SettingsError("ID", many if found else _unknown(name))
+
+
+def _is_folder(name: str) -> bool:
+    """Whether it names a folder of a real date; an id may begin with eight digits, too."""
+    return bool(_FOLDER.fullmatch(name)) and is_day(name[:8])
 
 
 @verb("find what the ledger does not know")

@@ -183,6 +183,23 @@ def test_a_variable_that_is_not_set_names_variable_and_field(everything):
     assert read_settings_file(everything, {}, lenient=True).feed == "users"
 
 
+def test_who_looks_on_needs_no_signing_secret(everything):
+    document = yaml.safe_load(everything.read_text())
+    document["status_endpoint"]["signing_secret"] = "${PX_SIGNING_SECRET}"
+    everything.write_text(yaml.safe_dump(document))
+    with pytest.raises(SettingsError, match="PX_SIGNING_SECRET is not set"):
+        read_settings_file(everything, {"PX_CALLBACK_KEY": "x", "PX_SECRET": "x"})
+    assert read_settings_file(everything, {}, lenient=True).status_endpoint.signing_secret.get_secret_value() == ""
+
+
+@pytest.mark.rule("S9")
+def test_a_setting_that_is_given_twice_is_refused_with_its_place(tmp_path):
+    path = tmp_path / "feed.yaml"
+    path.write_text("feed: users\ndestination: {product: AP-X}\nbucket: one\nfeed: accounts\n")
+    with pytest.raises(SettingsError, match=r"line 4, column 1: 'feed' is given twice; keep one\.$"):
+        read_settings_file(path, {})
+
+
 @pytest.mark.rule("S9")
 @pytest.mark.parametrize(
     ("content", "sentence"),

@@ -151,6 +151,15 @@ def damaged(store: SqliteStore) -> None:
         reader.execute("SELECT * FROM t")
 
 
+def constrained(store: SqliteStore) -> None:
+    with store.transaction() as tx:
+        tx.execute("CREATE TABLE t (x)")
+        sql = "CREATE TRIGGER no BEFORE INSERT ON t BEGIN SELECT RAISE(ABORT, 'nobody wants it'); END"
+        tx.execute(sql)
+    with store.transaction() as tx:
+        tx.execute("INSERT INTO t VALUES (1)")
+
+
 def no_folder(store: SqliteStore) -> None:
     with SqliteStore(store.path.parent / "missing" / "px.db").transaction():
         pass
@@ -173,6 +182,7 @@ def writing_refused(store: SqliteStore) -> None:
         (locked, StoreBusy, "locked"),
         (locked_while_new, StoreBusy, "locked"),
         (full, StoreBusy, "full"),
+        (constrained, StoreConflict, "refuses a record: nobody wants it.*look for constraints and triggers"),
         (not_a_database, StoreConflict, "not a database.*put back a backup"),
         (damaged, StoreConflict, "malformed.*put back a backup"),
         (no_folder, SettingsError, "store: the folder .*missing does not exist; create it"),

@@ -210,6 +210,7 @@ def nothing(_: Feed):
         (nothing, "20210227", "processed/20210227/ holds no status.json of a delivery"),
         (nothing, "20210228.1", "processed/20210228.1/ holds no status.json of a delivery"),
         (nothing, "zz", "no delivery of this feed begins with 'zz'"),
+        (nothing, "20219999", "no delivery of this feed begins with '20219999'"),
         (remove_status, "", "is not in s3://"),
     ],
 )

@@ -148,6 +148,27 @@ def test_a_callback_that_is_received_no_more_keeps_waiting(feed: Feed, monkeypat
         assert capsys.readouterr().out.startswith("users dt=20210228 waiting after 1 try, next ")
 
 
+def test_the_chosen_callback_goes_before_those_that_have_waited_longer(feed: Feed, monkeypatch, capsys):
+    monkeypatch.setattr("tasks.notify.within_run", lambda *_: False)
+    monkeypatch.setattr("tasks.notify.next_attempt", lambda _attempts, now, *_, **__: now)
+    with ScriptedReceiver(status(500), status(500), status(500), status(200)) as receiver:
+        endpoint = {"url": receiver.url, "allow_http": True, "allowed_networks": ["127.0.0.0/8"]}
+        feed.configure(status_endpoint=endpoint)
+        for day in ("20210227", "20210228"):
+            feed.drop(day, users_csv_gz=GOOD)
+            run(feed)
+        chosen, older = json.loads(words(capsys, "callbacks", "list", feed.settings_file, "--json"))
+        assert {chosen["state"], older["state"]} == {"waiting"}
+        words(capsys, "callbacks", "resend", chosen["id"], feed.settings_file, code=2)
+        assert receiver.received[-1].headers["webhook-id"] == chosen["id"]
+
+
+def test_a_feed_of_another_name_is_no_empty_history(feed: Feed, capsys):
+    for command in (["deliveries"], ["callbacks", "list"]):
+        said = words(capsys, *command, "--feed", "nobody", feed.settings_file, code=2)
+        assert said == "px-import: --feed: none of these settings files is of the feed 'nobody'.\n"
+
+
 def test_while_a_run_imports_nothing_is_sent(feed: Feed, capsys):
     feed.drop("20210228", users_csv_gz=GOOD)
     run(feed)

@@ -62,6 +62,12 @@ def test_a_name_is_suggested_where_it_is_surely_meant_and_else_none(name: str, h
 
 
 @pytest.mark.rule("H2")
+def test_names_are_suggested_for_the_first_unknown_columns_only() -> None:
+    hints = ["did you mean" in each for each in told("id", *(f"{'-' * n}Score" for n in range(30)))]
+    assert hints == [True] * 20 + [False] * 10
+
+
+@pytest.mark.rule("H2")
 def test_no_name_that_the_file_has_already_is_suggested() -> None:
     assert told("id", "Score") == ["Unknown PX Column: 'Score' (did you mean 'score'?)"]
     assert told("id", "Score", "score") == ["Unknown PX Column: 'Score'"]

@@ -40,6 +40,7 @@ def test_the_defaults_are_the_articles() -> None:
         ({"product": "AP-X"}, ProductKey("AP-X", 2, 1)),
         ({"product": "AP-X", "channel": 3, "environment": "stage"}, ProductKey("AP-X", 3, 4)),
         ({"product": "AP-X", "environments": {"production": 7}}, ProductKey("AP-X", 2, 7)),
+        ({"product": "AP-X", "environments": {}}, ProductKey("AP-X", 2, 1)),
         ({"product": "AP-X", "environment": "dev", "environments": {"dev": 9}}, ProductKey("AP-X", 2, 9)),
         ({"product_key_column": "productKey"}, None),
     ],
