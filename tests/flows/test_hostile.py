@@ -117,8 +117,10 @@ def test_a_name_is_only_a_name(hostile: tuple[Feed, dict[str, bytes]], capsys, c
 
 
 @pytest.fixture
-def alone(local_s3: LocalS3, bucket: str, tmp_path: Path) -> Iterator[Feed]:
-    """A feed that needs no Prefect server."""
+def alone(local_s3: LocalS3, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Feed]:
+    """A feed that needs no Prefect server; what its runs keep for the next one goes with the test."""
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
     with Receiver() as receiver:
         feed = Feed(local_s3, bucket, tmp_path, receiver)
         feed.configure()
