@@ -41,7 +41,7 @@ _CURES = {
 }
 _REFUSED = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH}
 _WRITABLE = "let the importer's account write to this file and to its folder"
-_ADDED = "look for constraints and triggers that were added to the tables by hand"
+_ADDED = "look for columns, constraints and triggers that were added to the tables by hand"
 _BROKEN = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 

@@ -182,7 +182,7 @@ def writing_refused(store: SqliteStore) -> None:
         (locked, StoreBusy, "locked"),
         (locked_while_new, StoreBusy, "locked"),
         (full, StoreBusy, "full"),
-        (constrained, StoreConflict, "refuses a record: nobody wants it.*look for constraints and triggers"),
+        (constrained, StoreConflict, "refuses a record: nobody wants it.*look for columns, constraints and triggers"),
         (not_a_database, StoreConflict, "not a database.*put back a backup"),
         (damaged, StoreConflict, "malformed.*put back a backup"),
         (no_folder, SettingsError, "store: the folder .*missing does not exist; create it"),
