@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 
 from schemas.catalogue import Entity
+from schemas.errors import StoreConflict
 from schemas.outcome import LoadCounts
 
 if TYPE_CHECKING:
@@ -93,3 +94,9 @@ class Store(Protocol):
 
         Raises like `transaction`.
         """
+
+
+def refused_record(store: str, reason: str) -> StoreConflict:
+    """The importer's word for a constraint or trigger that none of its own tables has."""
+    cure = "look for columns, constraints and triggers that were added to the tables by hand"
+    return StoreConflict(store, f"the database refuses a record: {reason}", cure)

@@ -4,6 +4,7 @@ import re
 
 import psycopg
 
+from blocks.database import refused_record
 from schemas.errors import AccessRefused, ImporterError, SettingsError, StoreBusy, StoreConflict
 
 #: Classes of SQLSTATE that may be gone at the next try: connection, rollback by a deadlock and the like, resources,
@@ -47,8 +48,7 @@ def translated(error: psycopg.Error, store: str) -> ImporterError | None:
     if code.startswith(_ROW_REFUSED):
         # in its class 22 PostgreSQL quotes the value
         reason = f"a value does not fit ({code})" if code.startswith("22") else said
-        cure = "look for columns, constraints and triggers that were added to the tables by hand"
-        return StoreConflict(store, f"the database refuses a record: {reason}", cure)
+        return refused_record(store, reason)
     if code.startswith(_TOO_LARGE):
         cure = "disable attributes in the catalogue, or take the record that is too large out of the file"
         return StoreConflict(store, f"PostgreSQL has no room for it: {said}", cure)

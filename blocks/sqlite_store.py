@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from blocks import record_tables
-from blocks.database import Parameters, Row
+from blocks.database import Parameters, Row, refused_record
 from schemas.catalogue import Entity
 from schemas.errors import AccessRefused, ImporterError, SettingsError, StoreBusy, StoreConflict
 from schemas.outcome import LoadCounts
@@ -41,7 +41,6 @@ _CURES = {
 }
 _REFUSED = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH}
 _WRITABLE = "let the importer's account write to this file and to its folder"
-_ADDED = "look for columns, constraints and triggers that were added to the tables by hand"
 _BROKEN = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
@@ -183,7 +182,7 @@ class SqliteStore:
         if code in _REFUSED:
             return AccessRefused("write to", self.name, str(error), _WRITABLE)
         if code == sqlite3.SQLITE_CONSTRAINT:
-            return StoreConflict(self.name, f"the database refuses a record: {error}", _ADDED)
+            return refused_record(self.name, str(error))
         if code in _BROKEN:
             return StoreConflict(self.name, str(error), "put back a backup of this file or name another one")
         return None

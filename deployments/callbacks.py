@@ -12,7 +12,7 @@ from rich.table import Table
 from blocks.import_settings import ImportSettings
 from blocks.outbox import CallbackRecord
 from deployments.deliveries import callback_json, callback_words
-from deployments.ledgers import feeds_of, ledger_of
+from deployments.ledgers import feeds_of, ledger_of, saved_settings
 from flows.tell_again import tell_again
 from schemas.errors import SettingsError
 
@@ -69,7 +69,7 @@ def resend(beginning: str, files: list[Path], *, again: bool) -> int:
 
 
 def _find(beginning: str, files: list[Path]) -> tuple[ImportSettings, CallbackRecord]:
-    given = [ImportSettings.from_file(path) for path in files] if files else _saved()
+    given = [ImportSettings.from_file(path) for path in files] if files else saved_settings()
     found = [
         (settings, callback)
         for settings in given
@@ -81,10 +81,6 @@ def _find(beginning: str, files: list[Path]) -> tuple[ImportSettings, CallbackRe
     if found:
         raise SettingsError("ID", f"{len(found)} callbacks begin with {beginning!r}; write more of it")
     raise SettingsError("ID", f"no callback begins with {beginning!r}; px-import callbacks list shows them")
-
-
-def _saved() -> list[ImportSettings]:
-    return [feed for feed in feeds_of([]) if isinstance(feed, ImportSettings)]
 
 
 def _table(callbacks: list[CallbackRecord]) -> Table:

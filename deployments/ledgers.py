@@ -25,14 +25,20 @@ def feeds_of(files: list[Path], feed: str = "") -> "list[SettingsFile] | list[Im
         SettingsError: a file, or a document, cannot be read; or none has that feed.
     """
     if not files:
-        return _saved(feed)
-    found = [each for path in files if (each := read_settings_file(path, lenient=True)).feed == feed or not feed]
+        return saved_settings(feed)
+    given = [read_settings_file(path, lenient=True) for path in files]
+    found = [each for each in given if feed in ("", each.feed)]
     if not found:
         raise SettingsError("--feed", f"none of these settings files is of the feed {feed!r}")
     return found
 
 
-def _saved(feed: str) -> "list[ImportSettings]":
+def saved_settings(feed: str = "") -> "list[ImportSettings]":
+    """Those of the feeds that Prefect knows, or of the one that is named.
+
+    Raises:
+        SettingsError: Prefect cannot be asked, or a document is missing or wrong.
+    """
     from blocks.saved_feeds import saved_feeds
 
     with asking_prefect():

@@ -33,10 +33,11 @@ def run(files: list[Path], feeds: list[str], *, verbose: bool) -> int:
         read_settings_file(path)
     if not verbose:
         keep_quiet()
-    saved = [_saved(name) for name in feeds]
-    codes = [_tell(str(path), tick_of_file(path)) for path in files]
-    codes += [_tell(name, _tick_of(settings)) for name, settings in zip(feeds, saved, strict=True)]
-    return max(codes)
+    from blocks.import_settings import ImportSettings
+
+    saved = [(name, ImportSettings.from_document(name)) for name in feeds]
+    told = [_tell(str(path), tick_of_file(path)) for path in files]
+    return max(told + [_tell(name, _tick_of(settings)) for name, settings in saved])
 
 
 def keep_quiet() -> None:
@@ -53,12 +54,6 @@ def tick_of_file(path: Path) -> FeedReport | Exception:
     from flows.import_feed import import_feed_file
 
     return _result(lambda: import_feed_file(str(path), return_state=True))
-
-
-def _saved(name: str) -> "ImportSettings":
-    from blocks.import_settings import ImportSettings
-
-    return ImportSettings.from_document(name)
 
 
 def _tick_of(settings: "ImportSettings") -> FeedReport | Exception:

@@ -30,6 +30,11 @@ def _product_key(text: str) -> str:
     return text
 
 
+def _codes(given: dict[str, int]) -> dict[str, int]:
+    """The codes, or PX's own where none are given."""
+    return given or dict(ENVIRONMENT_CODES)
+
+
 class Destination(Strict):
     """For which product the records are imported: a column of the file, or one fixed product (rule S4)."""
 
@@ -48,12 +53,10 @@ class Destination(Strict):
         title="Environment",
         description="One that has a code below: production, integration, qa or stage.",
     )
-    environments: Annotated[dict[str, PositiveInt], AfterValidator(lambda given: given or dict(ENVIRONMENT_CODES))] = (
-        Field(
-            default_factory=lambda: dict(ENVIRONMENT_CODES),
-            title="Environments",
-            description="The code of each environment in a product key. Left empty: those four are 1 to 4.",
-        )
+    environments: Annotated[dict[str, PositiveInt], AfterValidator(_codes)] = Field(
+        default_factory=lambda: _codes({}),
+        title="Environments",
+        description="The code of each environment in a product key. Left empty: those four are 1 to 4.",
     )
     allowed_product_keys: list[Annotated[str, AfterValidator(_product_key)]] = Field(
         default_factory=list,

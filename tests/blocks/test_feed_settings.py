@@ -164,10 +164,14 @@ def test_a_missing_setting_is_named(tmp_path):
     ("text", "sentence"),
     [
         ("feed: [", "line 2, column 1: this is not valid YAML"),
+        (
+            "feed: users\ndestination: {product: AP-X}\nbucket: one\nfeed: accounts",
+            r"line 4, column 1: 'feed' is given twice; keep one\.$",
+        ),
         ("- feed", "a settings file starts with a line like 'feed: users'"),
         ("", "a settings file starts with a line like 'feed: users'"),
     ],
-    ids=["broken YAML", "a list", "empty"],
+    ids=["broken YAML", "a setting twice", "a list", "empty"],
 )
 def test_a_file_that_is_no_settings_file(tmp_path, text, sentence):
     path = tmp_path / "feed.yaml"
@@ -190,14 +194,6 @@ def test_who_looks_on_needs_no_signing_secret(everything):
     with pytest.raises(SettingsError, match="PX_SIGNING_SECRET is not set"):
         read_settings_file(everything, {"PX_CALLBACK_KEY": "x", "PX_SECRET": "x"})
     assert read_settings_file(everything, {}, lenient=True).status_endpoint.signing_secret.get_secret_value() == ""
-
-
-@pytest.mark.rule("S9")
-def test_a_setting_that_is_given_twice_is_refused_with_its_place(tmp_path):
-    path = tmp_path / "feed.yaml"
-    path.write_text("feed: users\ndestination: {product: AP-X}\nbucket: one\nfeed: accounts\n")
-    with pytest.raises(SettingsError, match=r"line 4, column 1: 'feed' is given twice; keep one\.$"):
-        read_settings_file(path, {})
 
 
 @pytest.mark.rule("S9")
