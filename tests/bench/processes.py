@@ -77,7 +77,7 @@ def cost_of(
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     peak = max(watch.ended(), used.ru_maxrss / 1024 if used.ru_maxrss > own else 0.0)
     if process.returncode in {-signal.SIGXCPU, -signal.SIGKILL}:
-        raise Failed(f"{command[1]}: not done after {MOST_SECONDS} seconds of CPU")
+        raise Failed(f"{Path(command[1]).name}: not done after {MOST_SECONDS} seconds of CPU")
     if process.returncode not in good:
         said = log.read_text(errors="replace")[-9000:] if log else ""
         raise Failed(f"{command[:4]}: exit {process.returncode}\n{said}")
