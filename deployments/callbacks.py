@@ -12,7 +12,7 @@ from rich.table import Table
 from blocks.import_settings import ImportSettings
 from blocks.outbox import CallbackRecord
 from deployments.deliveries import callback_json, callback_words
-from deployments.ledgers import feeds_of, ledger_of, saved_settings
+from deployments.ledgers import feeds_of, ledger_of, of_each, saved_settings
 from flows.tell_again import tell_again
 from schemas.errors import SettingsError
 
@@ -27,16 +27,19 @@ def list_callbacks(files: list[Path], feed: str, *, as_json: bool) -> int:
         feed: only this one; empty for all.
         as_json: print an array instead of a table.
 
+    Returns:
+        0, or 2 where the store of some feed could not be read.
+
     Raises:
-        SettingsError, StoreBusy: the settings or a store cannot be read.
+        SettingsError, StoreBusy: the settings, or every store, cannot be read.
     """
-    found = [callback for each in feeds_of(files, feed) for callback in ledger_of(each).callbacks(each.feed)]
+    found, are_all = of_each(feeds_of(files, feed), lambda ledger, name: ledger.callbacks(name))
     if as_json:
         print(json.dumps([callback_json(each) for each in found], ensure_ascii=False, indent=2))
     else:
         console = Console(highlight=False, width=None if sys.stdout.isatty() else _PLAIN_WIDTH)
         console.print(_table(found) if found else "No callbacks yet.")
-    return 0
+    return 0 if are_all else 2
 
 
 def resend(beginning: str, files: list[Path], *, again: bool) -> int:

@@ -45,8 +45,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return TERMINATED
 
 
+class _Version(argparse.Action):
+    """Looks the versions up only when it is asked for them."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib.metadata import version
+
+        python = ".".join(map(str, sys.version_info[:3]))
+        print(f"px-import {version('px-import')} (prefect {version('prefect')}, Python {python})")
+        parser.exit()
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="px-import", description="Import accounts and users from S3 drop folders.")
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the versions of this program and of Prefect")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     demo = commands.add_parser("demo", help="see a whole import on an embedded S3 server and database")

@@ -14,7 +14,7 @@ from rich.table import Table
 from blocks.history import Step, StepName
 from blocks.ledger import Ledger
 from blocks.outbox import CallbackRecord
-from deployments.ledgers import feeds_of, ledger_of, ledgers_of
+from deployments.ledgers import feeds_of, ledgers_of, of_each
 from schemas.delivery import Stage
 from schemas.delivery_record import DeliveryRecord
 from schemas.errors import SettingsError
@@ -34,17 +34,18 @@ def deliveries(files: list[Path], feed: str, *, as_json: bool) -> int:
         feed: only this one; empty for all.
         as_json: print an array instead of a table.
 
+    Returns:
+        0, or 2 where the store of some feed could not be read.
+
     Raises:
-        SettingsError, StoreBusy: the settings or a store cannot be read.
+        SettingsError, StoreBusy: the settings, or every store, cannot be read.
     """
-    records = [
-        record for each in feeds_of(files, feed) for record in ledger_of(each).deliveries(each.feed, limit=sys.maxsize)
-    ]
+    records, are_all = of_each(feeds_of(files, feed), lambda ledger, name: ledger.deliveries(name, limit=sys.maxsize))
     if as_json:
         _print_json([_record_json(record) for record in records])
     else:
         _console().print(_records(records) if records else "No deliveries yet.")
-    return 0
+    return 0 if are_all else 2
 
 
 def show_delivery(beginning: str, files: list[Path], *, as_json: bool) -> int:

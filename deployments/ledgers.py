@@ -1,17 +1,20 @@
 """The ledgers that a person means: those of some settings files, or of every feed saved in Prefect."""
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from blocks.feed_settings import SettingsFile, read_settings_file
 from blocks.ledger import Ledger
 from blocks.prefect_api import asking_prefect
 from blocks.stores import open_store
-from schemas.errors import SettingsError
+from schemas.errors import ImporterError, SettingsError
 
 if TYPE_CHECKING:
     from blocks.import_settings import ImportSettings
+
+T = TypeVar("T")
 
 
 def feeds_of(files: list[Path], feed: str = "") -> "list[SettingsFile] | list[ImportSettings]":
@@ -58,3 +61,32 @@ def ledger_of(feed: "SettingsFile | ImportSettings") -> Ledger:
 def ledgers_of(feeds: "list[SettingsFile] | list[ImportSettings]") -> Iterator[Ledger]:
     """Each ledger once, however many feeds share a store."""
     yield from (ledger_of(feed) for feed in {feed.store_url.get_secret_value(): feed for feed in feeds}.values())
+
+
+def of_each(
+    feeds: "list[SettingsFile] | list[ImportSettings]", read: Callable[[Ledger, str], Iterable[T]]
+) -> tuple[list[T], bool]:
+    """What the ledgers hold of each feed; one that cannot be read is told on standard error, and the others go on.
+
+    Args:
+        feeds: their settings.
+        read: from a ledger, what it holds of a feed.
+
+    Returns:
+        What was found, and whether all could be read.
+
+    Raises:
+        SettingsError, StoreBusy: none could be read; the first one's reason.
+    """
+    found: list[T] = []
+    troubles: list[tuple[str, ImporterError]] = []
+    for each in feeds:
+        try:
+            found += read(ledger_of(each), each.feed)
+        except ImporterError as exc:
+            troubles.append((each.feed, exc))
+    if troubles and len(troubles) == len(feeds):
+        raise troubles[0][1]
+    for feed, trouble in troubles:
+        print(f"px-import: {feed}: {trouble}", file=sys.stderr)
+    return found, not troubles

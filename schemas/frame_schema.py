@@ -26,6 +26,7 @@ from schemas.valid_file import PRODUCT_KEY
 _TEXT = pd.ArrowDtype(pa.string())
 #: Unknown columns for which a known one is looked for; whoever has more has another problem than a slip of the pen.
 _SUGGESTED = 20
+_OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 _WORDING = {
     Code.INVALID_NUMBER: "Invalid number in Column {}",
@@ -176,9 +177,15 @@ def _errors(schema: "pandera.DataFrameSchema", frame: pd.DataFrame) -> Iterator[
 
 
 def _unknown(name: str, absent: Sequence[str]) -> Issue:
+    return Issue(Code.UNKNOWN_COLUMN, f"Unknown PX Column: {shown(name)}{_hint(name, absent)}", column=name)
+
+
+def _hint(name: str, absent: Sequence[str]) -> str:
+    for separator, word in _OTHER_SEPARATORS.items():
+        if separator in name and not set(absent).isdisjoint(name.split(separator)):
+            return f" (columns are separated by commas, not by {word})"
     close = suggestion(name, absent)
-    hint = f" (did you mean {shown(close)}?)" if close else ""
-    return Issue(Code.UNKNOWN_COLUMN, f"Unknown PX Column: {shown(name)}{hint}", column=name)
+    return f" (did you mean {shown(close)}?)" if close else ""
 
 
 def _place(issue: Issue, places: Mapping[str, int], behind: int) -> int:

@@ -3,6 +3,7 @@
 import copy
 import gzip
 import json
+import re
 import subprocess
 import sys
 from importlib import resources
@@ -308,3 +309,10 @@ def test_a_ledger_that_is_not_there_yet_is_one_sentence_and_makes_no_file(tmp_pa
     assert main(["deliveries", str(path)]) == 2
     assert "px.db does not exist; nothing was imported there yet." in capsys.readouterr().err
     assert not (tmp_path / "px.db").exists()
+
+
+def test_the_versions_are_told(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert re.fullmatch(r"px-import [\d.]+ \(prefect 3[\d.]+, Python 3[\d.]+\)\n", capsys.readouterr().out)

@@ -4,6 +4,7 @@ import asyncio
 import json
 
 import pytest
+import yaml
 
 from blocks.import_settings import ImportSettings
 from blocks.ledger import Ledger
@@ -197,3 +198,18 @@ def test_where_nothing_was_imported_there_is_nothing_to_tell(feed: Feed, capsys)
     run(feed)
     assert words(capsys, "callbacks", "list", feed.settings_file) == "No callbacks yet.\n"
     assert words(capsys, "deliveries", feed.settings_file) == "No deliveries yet.\n"
+
+
+def test_a_store_that_is_not_there_hides_no_other_feed(feed: Feed, capsys):
+    feed.drop("20210228", users_csv_gz=GOOD)
+    run(feed)
+    accounts = feed.folder / "accounts.yaml"
+    settings = {**yaml.safe_load(feed.settings_file.read_text()), "feed": "accounts", "entity": "account"}
+    accounts.write_text(yaml.safe_dump({**settings, "store": f"sqlite:///{feed.folder}/nowhere.db"}))
+    for command in (["deliveries"], ["callbacks", "list"]):
+        assert main([*command, str(accounts), str(feed.settings_file), "--json"]) == 2
+        told = capsys.readouterr()
+        assert [each["feed"] for each in json.loads(told.out)] == ["users"]
+        assert told.err == (
+            f"px-import: accounts: store: {feed.folder}/nowhere.db does not exist; nothing was imported there yet.\n"
+        )

@@ -7,7 +7,7 @@ import pytest
 
 from schemas.catalogue import Catalogue, Entity, default_catalogue
 from schemas.frame_schema import FrameSchema, suggestion
-from schemas.issues import Code
+from schemas.issues import Code, shown
 from tests.schemas.making import FEED, USER, feed, judged, keyed
 
 KNOWN = [attribute.api_name for attribute in USER.attributes]
@@ -71,6 +71,15 @@ def test_names_are_suggested_for_the_first_unknown_columns_only() -> None:
 def test_no_name_that_the_file_has_already_is_suggested() -> None:
     assert told("id", "Score") == ["Unknown PX Column: 'Score' (did you mean 'score'?)"]
     assert told("id", "Score", "score") == ["Unknown PX Column: 'Score'"]
+
+
+@pytest.mark.rule("H2")
+@pytest.mark.parametrize(("separator", "word"), [(";", "semicolons"), ("\t", "tabs"), ("|", "bars")])
+def test_another_separator_is_told(separator: str, word: str) -> None:
+    [unknown, missing] = told(separator.join(["id", "email", "score"]))
+    assert unknown.endswith(f" (columns are separated by commas, not by {word})")
+    assert missing == "Missing required Column: 'id'"
+    assert told("id", f"a{separator}b") == [f"Unknown PX Column: {shown(f'a{separator}b')}"]
 
 
 @pytest.mark.rule("H2")
