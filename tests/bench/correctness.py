@@ -183,11 +183,11 @@ def _postgres_table(connection: "psycopg.Connection[Any]") -> str:
 
 
 def _duckdb(path: str) -> str:
-    """Names and rows as JSON; its library is not in this environment."""
+    """Names and rows, all as text, as JSON; its library is not in this environment."""
     program = (
         "import duckdb, json, sys\n"
-        "found = duckdb.connect(sys.argv[1]).execute(\"SET TimeZone = 'UTC'; SELECT * FROM users\")\n"
-        "print(json.dumps([[each[0] for each in found.description], found.fetchall()], default=str))"
+        "found = duckdb.connect(sys.argv[1]).execute(\"SET TimeZone = 'UTC'; SELECT COLUMNS(*)::VARCHAR FROM users\")\n"
+        "print(json.dumps([[each[0] for each in found.description], found.fetchall()]))"
     )
     python = environment("duckdb.txt") / "bin" / "python"
     return subprocess.run([python, "-c", program, path], check=True, capture_output=True, text=True).stdout
