@@ -23,8 +23,8 @@ demo: install  ## See a whole import: embedded S3 server, embedded database, bot
 # Prefect's test harness may wait for ever in a process that spoke to a server which is gone: hence two.
 .PHONY: test
 test: install lint types  ## Everything that CI checks
-	$(BIN)/pytest --numprocesses 2 --dist loadfile -m 'not e2e and not slow'
-	$(BIN)/pytest --numprocesses 2 --dist loadfile -m 'e2e and not slow'
+	$(BIN)/pytest --numprocesses 3 --dist loadfile -m 'not e2e and not slow'
+	$(BIN)/pytest --numprocesses 3 --dist loadfile -m 'e2e and not slow'
 
 .PHONY: test-all
 test-all: test  ## The same, and the tests that mostly wait

@@ -1,7 +1,6 @@
 """The settings of one feed, as a YAML file and as the parts that its Prefect block shares (rules S1 to S9)."""
 
 import difflib
-import json
 import os
 import re
 from collections.abc import Mapping
@@ -22,9 +21,9 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 
 from blocks.authorization import Authorization
+from blocks.reading_settings import ReadingSettings
 from blocks.status_endpoint import StatusEndpoint
 from blocks.stores import open_store
-from schemas.catalogue import Catalogue, catalogue_of
 from schemas.daily_hour import DailyHour
 from schemas.drop_zone import DropZone
 from schemas.errors import SettingsError
@@ -32,7 +31,6 @@ from schemas.settings import FileSettings
 
 #: What Prefect allows as the name of a block document, and the ledger as the name of a feed.
 FEED_NAME = r"^[a-z0-9]+(-[a-z0-9]+)*$"
-BLOCK_REFERENCE = "block:"
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -98,27 +96,6 @@ class FeedSettings(FileSettings):
         return self
 
 
-class ReadingSettings(FileSettings):
-    """What of a settings file decides how files are read: all that it takes to check one."""
-
-    catalogue: str = Field("", description="A JSON file relative to this one, or block:NAME; empty: PX's attributes.")
-
-    def catalogue_entries(self, folder: Path) -> list[dict[str, Any]]:
-        """The entries of the catalogue file; none where PX's default attributes are meant.
-
-        Raises:
-            SettingsError: the file cannot be read or is no JSON.
-        """
-        if not self.catalogue:
-            return []
-        return read_catalogue_file(folder / self.catalogue)
-
-    def file_catalogue(self, folder: Path) -> Catalogue:
-        """The catalogue of the file, or PX's default attributes."""
-        entries = self.catalogue_entries(folder)
-        return catalogue_of(entries, self.entity, self.catalogue)
-
-
 class SettingsFile(FeedSettings, ReadingSettings):
     """One YAML file: the contract for scripts."""
 
@@ -142,22 +119,6 @@ class SettingsFile(FeedSettings, ReadingSettings):
     def store_url(self) -> SecretStr:
         """For `open_store`."""
         return self.store
-
-
-def read_catalogue_file(path: Path) -> list[dict[str, Any]]:
-    """The entries of a catalogue file.
-
-    Raises:
-        SettingsError: the file cannot be read, is no JSON or no catalogue.
-    """
-    try:
-        entries = json.loads(path.read_bytes())
-    except OSError as exc:
-        raise SettingsError("catalogue", f"{path} cannot be read ({exc.strerror})") from None
-    except (ValueError, RecursionError) as exc:
-        raise SettingsError("catalogue", f"{path} is not valid JSON ({exc})") from None
-    Catalogue.parse(entries, source=str(path))
-    return list(entries)
 
 
 def read_settings_file(
@@ -214,18 +175,6 @@ def reading_parts(path: Path, environment: Mapping[str, str] = os.environ) -> di
     """
     parts = _parts(_document(path), SettingsFile, {*ReadingSettings.model_fields})
     return dict(_filled(parts, environment, "", str(path), lenient=False))
-
-
-def reading_settings(parts: Mapping[str, Any], source: str) -> ReadingSettings:
-    """The settings that such parts make.
-
-    Raises:
-        SettingsError: the first of them that is wrong, by its field (rule S9).
-    """
-    try:
-        return ReadingSettings.model_validate(parts)
-    except ValidationError as exc:
-        raise settings_error(exc, SettingsFile, source) from None
 
 
 class _KeyTwice(yaml.MarkedYAMLError):

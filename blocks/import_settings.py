@@ -20,10 +20,11 @@ from pydantic import (
 )
 
 from blocks.authorization import refuse_contradictions, refuse_misspelt
-from blocks.feed_settings import BLOCK_REFERENCE, FeedSettings, SettingsFile, read_settings_file, settings_error
+from blocks.feed_settings import FeedSettings, SettingsFile, read_settings_file, settings_error
 from blocks.forms import NOT_CHOSEN, Form, refuse_not_chosen, refuse_stars
 from blocks.kept_schema import kept
 from blocks.prefect_api import asking_prefect
+from blocks.reading_settings import BLOCK_REFERENCE
 from blocks.store_blocks import PostgresDatabase, SqliteFile, chosen_store
 from schemas.catalogue import Catalogue, Entity, catalogue_of
 from schemas.errors import SettingsError

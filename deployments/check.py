@@ -15,13 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from blocks.feed_settings import (
-    BLOCK_REFERENCE,
-    ReadingSettings,
-    read_catalogue_file,
-    reading_parts,
-    reading_settings,
-)
+from blocks.reading_settings import BLOCK_REFERENCE, ReadingSettings, read_catalogue_file
 from schemas.catalogue import Catalogue
 from schemas.csv_table import CsvTable
 from schemas.date_format import DateFormat
@@ -63,17 +57,17 @@ class Given:
         given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
         column = {} if self.product_key_column is None else {"product_key_column": self.product_key_column}
         try:  # the options alone, so that a fault of theirs is not put down to the file
-            alone = reading_settings({"destination": column or _ANY_PRODUCT, **given}, "")
+            alone = ReadingSettings.of({"destination": column or _ANY_PRODUCT, **given}, "")
         except SettingsError as exc:
             raise SettingsError(_OPTIONS.get(exc.field, exc.field), exc.problem) from None
         if self.settings_file is None:
             if self.entity is None:
                 raise SettingsError("", "say what the files hold with --entity user, --entity account or --settings")
             return alone
-        parts = reading_parts(self.settings_file) | given
+        parts = _reading_parts(self.settings_file) | given
         if column:
             parts["destination"] = _with_column(parts.get("destination"), column)
-        return reading_settings(parts, str(self.settings_file))
+        return ReadingSettings.of(parts, str(self.settings_file))
 
     def attribute_catalogue(self, settings: ReadingSettings) -> Catalogue:
         """The catalogue of the option, else that of the settings, else PX's default attributes.
@@ -93,8 +87,14 @@ class Given:
         """The date format as it is written; whatever else is wrong with the settings is not asked for."""
         if self.date_format is not None:
             return self.date_format
-        parts = reading_parts(self.settings_file) if self.settings_file else {}
+        parts = _reading_parts(self.settings_file) if self.settings_file else {}
         return parts.get("date_format", DEFAULT_DATE_FORMAT)
+
+
+def _reading_parts(settings_file: Path) -> dict[str, Any]:
+    from blocks.feed_settings import reading_parts  # a third of the start; only where there is a settings file
+
+    return reading_parts(settings_file)
 
 
 def _with_column(destination: object, column: Mapping[str, str]) -> dict[str, Any]:

@@ -116,12 +116,19 @@ def test_trouble_is_one_sentence_and_exit_2(settings, monkeypatch, capsys, argum
     assert captured.err.count("\n") == 1
 
 
-def test_check_starts_without_prefect(tmp_path, settings):
+@pytest.mark.parametrize(
+    ("options", "needless"),
+    [
+        (["--settings", "SETTINGS"], {"prefect", "boto3", "requests", "sqlalchemy"}),
+        (["--entity", "user"], {"prefect", "boto3", "requests", "sqlalchemy", "sqlite3", "yaml"}),
+    ],
+)
+def test_check_starts_without_what_it_does_not_need(tmp_path, settings, options, needless):
     good = written(tmp_path, "users.csv.gz", "id\n1\n")
+    arguments = ["check", good, *(each.replace("SETTINGS", str(settings)) for each in options)]
     program = (
-        "import sys; from deployments.cli import main; "
-        f"code = main(['check', {good!r}, '--settings', {str(settings)!r}]); "
-        "sys.exit(code or any(name in sys.modules for name in ('prefect', 'boto3', 'requests', 'sqlalchemy')))"
+        f"import sys; from deployments.cli import main; code = main({arguments!r}); "
+        f"sys.exit(code or ', '.join(sys.modules.keys() & {needless!r}) or 0)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "SUCCESS\n1 records were uploaded\n"), done.stderr
