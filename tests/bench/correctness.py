@@ -114,13 +114,13 @@ def _wrong(row: str) -> bytes:
 
 #: Files that nobody should load: each loses or changes something.
 WRONG: dict[str, bytes] = {
-    "a field too many": _wrong("010,a,b,c,1,true,2021-06-01T12:00:00Z,surplus"),
-    "a field too few": _wrong("010,a,b,c,1,true"),
-    "a quote never closed": _wrong('010,a,"b,c,1,true,2021-06-01T12:00:00Z'),
-    "no number": _wrong("010,a,b,c,1_0,true,2021-06-01T12:00:00Z"),
-    "a number that does not fit": _wrong("010,a,b,c,9007199254740993,true,2021-06-01T12:00:00Z"),
-    "30 February": _wrong("010,a,b,c,1,true,2021-02-30T12:00:00Z"),
-    "a blank id": _wrong(",a,b,c,1,true,2021-06-01T12:00:00Z"),
+    "a field too many": _wrong("010,00043,b,c,1,true,2021-06-01T12:00:00Z,surplus"),
+    "a field too few": _wrong("010,00043,b,c,1,true"),
+    "a quote never closed": _wrong('010,00043,"b,c,1,true,2021-06-01T12:00:00Z'),
+    "no number": _wrong("010,00043,b,c,1_0,true,2021-06-01T12:00:00Z"),
+    "a number that does not fit": _wrong("010,00043,b,c,9007199254740993,true,2021-06-01T12:00:00Z"),
+    "30 February": _wrong("010,00043,b,c,1,true,2021-02-30T12:00:00Z"),
+    "a blank id": _wrong(",00043,b,c,1,true,2021-06-01T12:00:00Z"),
     "cut off": _gzipped(_HEADER + _GOOD * 2000)[:-20],
 }
 
