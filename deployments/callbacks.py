@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from blocks.import_settings import ImportSettings
+from blocks.ledger import Ledger
 from blocks.outbox import CallbackRecord
 from deployments.deliveries import callback_json, callback_words
 from deployments.ledgers import feeds_of, ledger_of, of_each, saved_settings
@@ -33,7 +34,7 @@ def list_callbacks(files: list[Path], feed: str, *, as_json: bool) -> int:
     Raises:
         SettingsError, StoreBusy: the settings, or every store, cannot be read.
     """
-    found, are_all = of_each(feeds_of(files, feed), lambda ledger, name: ledger.callbacks(name))
+    found, are_all = of_each(feeds_of(files, feed), Ledger.callbacks)
     if as_json:
         print(json.dumps([callback_json(each) for each in found], ensure_ascii=False, indent=2))
     else:

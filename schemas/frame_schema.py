@@ -182,7 +182,7 @@ def _unknown(name: str, absent: Sequence[str]) -> Issue:
 
 def _hint(name: str, absent: Sequence[str]) -> str:
     for separator, word in _OTHER_SEPARATORS.items():
-        if separator in name and not set(absent).isdisjoint(name.split(separator)):
+        if not set(absent).isdisjoint(name.split(separator)):
             return f" (columns are separated by commas, not by {word})"
     close = suggestion(name, absent)
     return f" (did you mean {shown(close)}?)" if close else ""

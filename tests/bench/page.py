@@ -51,7 +51,7 @@ def curve(name: str, title: str, label: str, lines: dict[str, Sequence[tuple[flo
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_formatter("{x:,.0f}")
             axis.set_minor_formatter("")
-    axes.set_ylim(bottom=int(log))  # else what differs by chance looks like growth
+    axes.set_ylim(bottom=1 if log else 0)  # else what differs by chance looks like growth
     axes.set_xlabel(label)
     axes.set_ylabel("seconds of CPU")
     axes.set_title(title)
