@@ -14,8 +14,8 @@ def open_store(url: str, patience_seconds: float = 60) -> Store:
     """The store that a URL names; nothing is opened yet.
 
     Args:
-        url: `sqlite:////absolute/path`, or `sqlite:///path` relative to the working directory; or
-            `postgresql://user:password@host:port/database`, with `schema` and parameters of libpq behind `?`.
+        url: `sqlite:////absolute/path` or `postgresql://user:password@host:port/database`, with `schema` and
+            parameters of libpq behind `?`.
         patience_seconds: how long a call waits while another run holds what it needs.
 
     Raises:
@@ -35,4 +35,7 @@ def open_store(url: str, patience_seconds: float = 60) -> Store:
         raise SettingsError("store", f"the path of the file is missing; {_SQLITE}")
     if path == ":memory:":
         raise SettingsError("store", f"a database in memory would forget what was imported; {_SQLITE}")
-    return SqliteStore(Path(path).absolute(), patience_seconds)
+    if not path.startswith("/"):
+        cure = f"write sqlite:///{Path(path).absolute()}"
+        raise SettingsError("store", f"a relative path is another file in each working folder; {cure}")
+    return SqliteStore(Path(path), patience_seconds)

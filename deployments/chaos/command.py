@@ -194,7 +194,7 @@ def _ground(path: Path | None) -> Iterator[Ground]:
                         "access_key_id": s3.access_key_id,
                         "secret_access_key": s3.secret_access_key,
                     },
-                    "store": "sqlite:///px.db",  # each case has a file of its own
+                    "store": "sqlite:////px.db",  # each case has a file of its own
                     "destination": {"product": "AP-XXXXXXXXXX"},
                 }
             )

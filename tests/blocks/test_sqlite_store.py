@@ -216,7 +216,6 @@ def test_a_mistake_of_ours_stays_what_it_is(store: SqliteStore) -> None:
     [
         ("sqlite:////var/lib/px/px.db", Path("/var/lib/px/px.db")),
         ("SQLite:////var/px?x#y %20.db", Path("/var/px?x#y %20.db")),
-        ("sqlite:///px.db", Path.cwd() / "px.db"),
     ],
 )
 def test_a_url_names_a_file(url: str, path: Path) -> None:

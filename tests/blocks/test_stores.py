@@ -416,6 +416,7 @@ def test_a_database_without_a_ledger_is_said_to_be_one(store: Store, make_file: 
         ("sqlite:///", "the path of the file is missing"),
         ("sqlite:////var/lib/", "the path of the file is missing"),
         ("sqlite:///:memory:", "in memory would forget"),
+        ("sqlite:///px/px.db", f"another file in each working folder; write sqlite:///{Path.cwd()}/px/px.db"),
     ],
 )
 def test_a_url_that_names_no_store_is_refused_without_repeating_it(url: str, sentence: str) -> None:

@@ -34,7 +34,7 @@ def full(grounds: list[str], rest: list[str]) -> int:
         LocalPostgres(durable=False) as postgres,
     ):
         servers = {"SeaweedFS": seaweedfs, "MiniStack": ministack}
-        stores = {"SQLite": "sqlite:///px.db", "PostgreSQL": postgres.url}
+        stores = {"SQLite": "sqlite:////px.db", "PostgreSQL": postgres.url}
         for server in servers.values():
             server.create_bucket(_BUCKET)
         path, results = Path(name) / "feed.yaml", []

@@ -25,7 +25,7 @@ from flows import import_feed as flow
 def settings_file(tmp_path, local_s3, bucket):
     given = {
         "feed": "users", "entity": "user", "bucket": f"{bucket}/export", "region": "us-east-1",
-        "endpoint_url": local_s3.endpoint_url, "store": "sqlite:///px.db", "destination": {"product": "AP-XXXXXXXXXX"},
+        "endpoint_url": local_s3.endpoint_url, "store": "sqlite:////px.db", "destination": {"product": "AP-XXXXXXXXXX"},
         "authorization": {"access_key_id": local_s3.access_key_id, "secret_access_key": local_s3.secret_access_key},
     }  # fmt: skip
     path = tmp_path / "users.yaml"
@@ -105,14 +105,14 @@ def test_what_stays_is_told(monkeypatch, settings_file, capsys):
 @pytest.mark.parametrize(
     ("store", "fault", "sentence"),
     [
-        ("sqlite:///px.db", "killed at a sync", "killed at a sync (strace is not installed)"),
+        ("sqlite:////px.db", "killed at a sync", "killed at a sync (strace is not installed)"),
         ("postgresql://me:x@127.0.0.1:1/db", "killed at a sync", "killed at a sync (only with SQLite: "),
         ("postgresql://me:x@127.0.0.1:1/db", "killed at a statement", "killed at a statement (only with SQLite: "),
     ],
 )
 def test_where_nothing_can_be_played_there_is_no_success(monkeypatch, settings_file, capsys, store, fault, sentence):
     monkeypatch.setenv("PATH", "/nowhere")
-    settings_file.write_text(settings_file.read_text().replace("sqlite:///px.db", store))
+    settings_file.write_text(settings_file.read_text().replace("sqlite:////px.db", store))
     assert main(["chaos", str(settings_file), "--fault", fault]) == 2
     assert f"px-import: nothing can be played here: {sentence}" in capsys.readouterr().err
 
