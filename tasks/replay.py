@@ -157,11 +157,11 @@ def check_replay(feed: Connections, archive: Archive, *, even_if_newer: bool) ->
 
 
 def _newer(feed: Connections, delivery: ArchivedDelivery) -> list[str]:
-    """Folders of the feed that were imported after this delivery and hold its date or a later one."""
+    """Folders of this date or a later one, of which records were loaded after this delivery."""
     later = {
         record.day
         for record in feed.ledger.deliveries(feed.settings.feed, limit=sys.maxsize)
-        if record.day > delivery.day or (record.day == delivery.day and record.claimed_at > delivery.started)
+        if record.day >= delivery.day and record.claimed_at > delivery.started and record.counts.total
     }
     return [f"dt={day}" for day in sorted(later)]
 

@@ -153,6 +153,12 @@ def test_a_later_day_counts_as_newer(feed: Feed, capsys):
     assert replay(feed, "20210228") == 0
 
 
+def test_a_later_day_that_came_before_or_brought_nothing_is_not_newer(feed: Feed):
+    deliver(feed, ("20210301", "1,a\n"), ("20210228", "1,b\n"), ("20210302", ",no id\n"))
+    assert [each.counts.total for each in ledger(feed).deliveries("users")] == [0, 1, 1]
+    assert replay(feed, "20210228") == 0
+
+
 def test_twice_is_once(feed: Feed):
     feed.drop("20210228", users_csv_gz=GOOD)
     run(feed)
