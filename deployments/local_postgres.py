@@ -135,6 +135,7 @@ class LocalPostgres:
         command = [
             *(str(self._programs / "initdb"), f"--pgdata={data}", f"--username={_USER}", "--auth=scram-sha-256"),
             *(f"--pwfile={password}", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"),
+            "--set=scram_iterations=1",  # nobody guesses this password, and each connection would take 5 ms more
         ]
         made = _run(command, account)
         if made.returncode:

@@ -9,6 +9,7 @@ from pathlib import Path
 import requests  # noqa: F401 - which the importer imports where it needs it
 from prefect_aws import AwsCredentials
 
+import blocks.postgres_store  # noqa: F401 - likewise
 from blocks.aws_session import s3_client
 from deployments.chaos import importer  # noqa: F401 - what is forked
 from schemas.catalogue import Entity, default_catalogue
