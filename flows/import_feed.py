@@ -20,7 +20,7 @@ from tasks.archive import archive, clear, move_aside
 from tasks.claim import abandon, adopt, claim, finish, note_trouble
 from tasks.connect import connect, read_settings, release_lease, take_lease, unfinished
 from tasks.decide import decide
-from tasks.discover import discover
+from tasks.discover import discover, look_again
 from tasks.load_file import load_file, reject_file
 from tasks.notify import Told, notify
 from tasks.prefect_run import name_run
@@ -115,7 +115,10 @@ async def _import_all(
         await _complete(feed, held, delivery, judged, finished)
         await _tell(feed, held, told)
     seen = await discover(feed)
-    for folder in seen.ready:
+    for number, listed in enumerate(seen.ready):
+        folder = await look_again(feed, listed) if number else listed
+        if folder is None:
+            continue
         claimed = await claim(feed, held, folder)
         if claimed is None:
             known.append(folder.day)

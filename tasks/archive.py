@@ -63,11 +63,16 @@ def archive(feed: Connections, held: HeldLease, delivery: Delivery, decision: De
         held.keep()
         if file.kind in _ARCHIVED and not _archive_file(feed, delivery, file, f"{folder}/{names[file.name]}"):
             lost.append((StepName.NOT_ARCHIVED, file.name))
-    zone.put(f"{folder}/{STATUS_JSON}", decision.status_json, content_type="application/json")
+
+    def put(name: str, content: bytes, content_type: str) -> None:
+        held.keep()
+        zone.put(f"{folder}/{name}", content, content_type=content_type)
+
+    put(STATUS_JSON, decision.status_json, "application/json")
     if decision.errors_csv is not None:
-        zone.put(f"{folder}/{ERRORS_CSV}", decision.errors_csv, content_type="text/csv; charset=utf-8")
+        put(ERRORS_CSV, decision.errors_csv, "text/csv; charset=utf-8")
     _archive_marker(feed, delivery, f"{folder}/{MARKER}")
-    zone.put(f"{folder}/{STATUS_TEXT}", decision.status_txt, content_type="text/plain; charset=utf-8")
+    put(STATUS_TEXT, decision.status_txt, "text/plain; charset=utf-8")
     feed.ledger.advance(held.lease, delivery, Stage.ARCHIVED, lost)
 
 

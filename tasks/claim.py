@@ -1,14 +1,12 @@
 """Verbs: fix what a run imports, mend it where the bucket has moved on, and close it."""
 
-from contextlib import suppress
-
 from blocks.connections import Connections, HeldLease
 from blocks.history import StepName
 from blocks.ledger import Decision
 from blocks.spool import remove_spools
 from schemas.delivery import Delivery, DeliveryFile
-from schemas.drop_zone import Folder
-from schemas.errors import ImporterError
+from schemas.drop_zone import Folder, ObjectKind
+from schemas.errors import ImporterError, LeaseLost
 from schemas.report import DeliveryReport
 from tasks.verb import verb
 
@@ -32,7 +30,9 @@ def claim(feed: Connections, held: HeldLease, folder: Folder) -> Delivery | None
 def adopt(feed: Connections, held: HeldLease, delivery: Delivery, file: DeliveryFile) -> Delivery | None:
     """Look again at a file that changed before it was loaded, and claim what is there now.
 
-    A newer marker speaks for the newer file: left behind, it would make whatever comes next look ready.
+    A newer marker goes with it where all that lies there goes: left behind, it would make whatever comes next
+    look ready. Where more lies there, such as a new version of a file that was loaded already, that and the marker
+    stay, and are the next delivery.
 
     Returns:
         The delivery with the new version; None where the file is gone.
@@ -45,9 +45,19 @@ def adopt(feed: Connections, held: HeldLease, delivery: Delivery, file: Delivery
     if newer is None:
         return None
     marker = feed.drop_zone.find(delivery.marker.stored.key)
-    if marker is not None:
+    if marker not in {None, delivery.marker.stored} and _takes_all(feed, delivery):
         feed.ledger.adopt(held.lease, delivery, delivery.marker.name, marker)
     return feed.ledger.adopt(held.lease, delivery, file.name, newer)
+
+
+def _takes_all(feed: Connections, delivery: Delivery) -> bool:
+    """Whether nothing would stay of what lies in the folder now; files still to be read are taken as they are then."""
+    judged = feed.ledger.file_outcomes(delivery)
+    taken = {file.stored for file in delivery.files}
+    unread = {file.stored.key for file in delivery.files if file.kind is ObjectKind.INPUT and file.name not in judged}
+    unread.add(delivery.marker.stored.key)
+    there = feed.drop_zone.list(feed.settings.zone.folder_prefix(delivery.day))
+    return all(stored in taken or stored.key in unread for stored in there)
 
 
 @verb("abandon", "dt={delivery.day}")
@@ -63,9 +73,17 @@ def abandon(feed: Connections, held: HeldLease, delivery: Delivery) -> None:
 
 @verb("note trouble", "dt={delivery.day}")
 def note_trouble(feed: Connections, held: HeldLease, delivery: Delivery, sentence: str) -> None:
-    """Add to a delivery's story why it goes no further now; no news where that fails as well."""
-    with suppress(ImporterError):
+    """Add to a delivery's story why it goes no further now; no news where that fails as well.
+
+    Raises:
+        LeaseLost: another run has taken over; what this one met may be that one's work.
+    """
+    try:
         feed.ledger.note_step(held.lease, delivery.id, StepName.FAILED, sentence)
+    except LeaseLost:
+        raise
+    except ImporterError:
+        return
 
 
 @verb("finish", "dt={delivery.day}")

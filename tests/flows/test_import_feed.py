@@ -184,13 +184,13 @@ def test_a_user_whose_account_is_unknown_is_loaded(feed: Feed):
     assert feed.rows("SELECT accountId FROM users") == [("no-such-account",)]
 
 
-def before_first(patch: pytest.MonkeyPatch, verb: str, happening) -> None:
-    """Let something happen in the world just before a verb's first call."""
+def before(patch: pytest.MonkeyPatch, verb: str, happening, *, call: int = 1) -> None:
+    """Let something happen in the world just before one call of a verb."""
     original, calls = getattr(S3DropZone, verb), []
 
     def wrapped(self, *args, **kwargs):
         calls.append(args)
-        if len(calls) == 1:
+        if len(calls) == call:
             happening()
         return original(self, *args, **kwargs)
 
@@ -203,7 +203,7 @@ class TestTheBucketChangesMeanwhile:
 
     def test_a_file_that_comes_after_the_claim_stays(self, feed: Feed, monkeypatch):
         feed.drop("20210228", users_csv_gz=GOOD)
-        before_first(monkeypatch, "download", lambda: feed.drop("20210228", marker=False, late_csv_gz=GOOD))
+        before(monkeypatch, "download", lambda: feed.drop("20210228", marker=False, late_csv_gz=GOOD))
         feed.report()
         assert [key for key in feed.objects() if key.startswith("current/")] == ["current/dt=20210228/late.csv.gz"]
         feed.put("current/dt=20210228/_SUCCESS")
@@ -213,7 +213,7 @@ class TestTheBucketChangesMeanwhile:
     def test_a_file_replaced_before_it_is_read_is_imported_as_it_is_now(self, feed: Feed, monkeypatch):
         feed.drop("20210228", users_csv_gz=GOOD)
         newer = "id,email\n9,newer@example.com\n"
-        before_first(monkeypatch, "download", lambda: feed.drop("20210228", marker=False, users_csv_gz=newer))
+        before(monkeypatch, "download", lambda: feed.drop("20210228", marker=False, users_csv_gz=newer))
         feed.report()
         assert feed.rows("SELECT id FROM users") == [("9",)]
         assert not [key for key in feed.objects() if key.startswith("current/")]
@@ -225,16 +225,61 @@ class TestTheBucketChangesMeanwhile:
             time.sleep(1.1)  # the marker's time is kept in whole seconds
             feed.drop("20210228", users_csv_gz="id,email\n9,newer@example.com\n")
 
-        before_first(monkeypatch, "download", deliver_again)
+        before(monkeypatch, "download", deliver_again)
         feed.report()
         assert feed.rows("SELECT id FROM users") == [("9",)]
         assert not [key for key in feed.objects() if key.startswith("current/")]
+
+    def test_a_folder_delivered_anew_half_way_is_the_next_delivery(self, feed: Feed, monkeypatch):
+        feed.drop("20210228", a_csv_gz="id,email\n1,old\n", b_csv_gz="id,email\n2,old\n")
+
+        def deliver_again() -> None:
+            time.sleep(1.1)
+            feed.drop("20210228", a_csv_gz="id,email\n1,new\n", b_csv_gz="id,email\n2,new\n")
+
+        before(monkeypatch, "download", deliver_again, call=2)
+        feed.report()
+        assert feed.rows("SELECT id, email FROM users ORDER BY id") == [("1", "old"), ("2", "new")]
+        waiting = [key for key in feed.objects() if key.startswith("current/")]
+        assert waiting == ["current/dt=20210228/_SUCCESS", "current/dt=20210228/a.csv.gz"]
+        feed.report()
+        assert feed.rows("SELECT id, email FROM users ORDER BY id") == [("1", "new"), ("2", "new")]
+        assert not [key for key in feed.objects() if key.startswith("current/")]
+
+    def test_a_newer_marker_stays_with_a_file_that_came_with_it(self, feed: Feed, monkeypatch):
+        feed.drop("20210228", users_csv_gz=GOOD)
+
+        def deliver_again() -> None:
+            time.sleep(1.1)
+            feed.drop("20210228", more_csv_gz="id\n8\n", users_csv_gz="id\n9\n")
+
+        before(monkeypatch, "download", deliver_again)
+        for _ in range(2):
+            feed.report()
+        assert feed.rows("SELECT id FROM users ORDER BY id") == [("8",), ("9",)]
+        assert not [key for key in feed.objects() if key.startswith("current/")]
+
+    def test_a_later_folder_is_taken_as_it_is_when_its_turn_comes(self, feed: Feed, monkeypatch):
+        for day in ("20210228", "20210301", "20210302"):
+            feed.drop(day, users_csv_gz=GOOD)
+
+        def change() -> None:
+            feed.s3.client.delete_object(Bucket=feed.bucket, Key="export/users/current/dt=20210301/_SUCCESS")
+            feed.drop("20210302", users_csv_gz="id\n8\n", more_csv_gz="id\n9\n")
+
+        before(monkeypatch, "download", change)
+        report = feed.report()
+        assert [(each.delivery.day, len(each.files)) for each in report.deliveries] == [
+            ("20210228", 1),
+            ("20210302", 2),
+        ]
+        assert [key for key in feed.objects() if key.startswith("current/")] == ["current/dt=20210301/users.csv.gz"]
 
     def test_a_file_replaced_after_its_import_is_archived_as_imported_and_the_newer_stays(self, feed, monkeypatch):
         feed.drop("20210228", users_csv_gz=GOOD)
         imported = feed.objects()["current/dt=20210228/users.csv.gz"]
         newer = "id,email\n9,newer@example.com\n"
-        before_first(monkeypatch, "copy", lambda: feed.drop("20210228", marker=False, users_csv_gz=newer))
+        before(monkeypatch, "copy", lambda: feed.drop("20210228", marker=False, users_csv_gz=newer))
         feed.report()
         objects = feed.objects()
         assert objects["processed/20210228/users.csv.gz"] == imported
@@ -248,7 +293,7 @@ class TestTheBucketChangesMeanwhile:
             for key in feed.objects():
                 feed.s3.client.delete_object(Bucket=feed.bucket, Key=f"export/users/{key}")
 
-        before_first(monkeypatch, "download", withdraw)
+        before(monkeypatch, "download", withdraw)
         assert feed.report().state == "NothingToDo"
         assert feed.objects() == {}
         assert feed.rows("SELECT count(*) FROM import_deliveries") == [(0,)]
