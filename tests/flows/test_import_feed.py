@@ -314,6 +314,19 @@ def test_a_second_run_of_a_feed_says_so_and_ends_well(feed: Feed):
     assert feed.report().state == "Imported"
 
 
+@pytest.mark.rule("R2")
+def test_a_late_run_does_not_blame_what_its_successor_has_archived(feed: Feed, monkeypatch):
+    feed.drop("20210228", users_csv_gz=GOOD)
+
+    def succeed() -> None:
+        with SqliteStore(feed.folder / "px.db").transaction() as tx:
+            tx.change("UPDATE import_leases SET owner = 'another run', fence = fence + 1")
+        feed.put("processed/20210228/status.json", b"of a later delivery")
+
+    before(monkeypatch, "put", succeed)
+    assert feed.report().state == "Skipped"
+
+
 @pytest.mark.rule("R1")
 @pytest.mark.parametrize("verb", ["list", "probe", "download", "copy", "put", "delete"])
 @pytest.mark.parametrize("moment", ["before", "after"])
