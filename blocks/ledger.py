@@ -63,20 +63,22 @@ class Ledger(Leases, LedgerReader, History, Outbox):
                 note(tx, lease, key["id"], StepName.CLAIMED, f"dt={folder.day}, {len(files)} objects")
             return next(iter(deliveries_where(tx, "id = :id AND finished_at_ms IS NULL", key)), None)
 
-    def resume(self, lease: Lease, place: str) -> list[Delivery]:
+    def resume(self, lease: Lease, entity: Entity, place: str) -> list[Delivery]:
         """Deliveries with work left to do, oldest day first: a run goes on with them before it looks for new ones.
 
         Args:
             lease: the feed's.
+            entity: what the feed brings.
             place: what the settings call the feed's root, `s3://bucket/root`.
 
         Raises:
-            SettingsError: the open deliveries lie in another place, or another feed has open ones in this place.
+            SettingsError: the open deliveries lie in another place or are of another entity, or another feed has
+                open ones in this place or is at work there.
             LeaseLost: another run has taken over.
         """
         with writing(self._store, lease) as tx:
             found = deliveries_where(tx, "feed = :feed AND finished_at_ms IS NULL ORDER BY day", {"feed": lease.feed})
-            settle(tx, lease.feed, place, found)
+            settle(tx, lease.feed, entity, place, found)
             for delivery in found:
                 note(tx, lease, delivery.id, StepName.RESUMED, delivery.stage.value)
             return found

@@ -30,6 +30,12 @@ class LedgerReader:
         with self._store.read() as reader:
             return deliveries_where(reader, "feed = :feed AND finished_at_ms IS NULL ORDER BY day", {"feed": feed})
 
+    def feeds_at(self, place: str) -> list[str]:
+        """Names of the feeds that import from a place or did so last, `s3://bucket/root`."""
+        with self._store.read() as reader:
+            rows = reader.execute("SELECT feed FROM import_feeds WHERE place = :place ORDER BY feed", {"place": place})
+            return [feed for (feed,) in rows]
+
     def file_outcomes(self, delivery: Delivery) -> dict[str, FileOutcome]:
         """What became of the files judged so far, by name, in import order."""
         with self._store.read() as reader:

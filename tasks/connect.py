@@ -71,7 +71,7 @@ def unfinished(feed: Connections, held: HeldLease) -> Unfinished:
         StoreBusy: worth another try.
         LeaseLost: another run has taken over.
     """
-    found = feed.ledger.resume(held.lease, feed.settings.zone.place)
+    found = feed.ledger.resume(held.lease, feed.settings.entity, feed.settings.zone.place)
     deliveries = [(delivery, frozenset(feed.ledger.file_outcomes(delivery))) for delivery in found]
     for delivery_id in old_spools():
         if feed.ledger.is_over(delivery_id):

@@ -162,7 +162,7 @@ def test_a_ledger_of_the_first_version_is_brought_up_to_date_and_keeps_all(
     ledger.migrate()
     after = everything(store)
     assert after == before | {"import_schema": [(len(VERSIONS),)], "import_steps": [], "import_feeds": []}
-    assert ledger.resume(lease, "s3://b/drop") == [delivery]
+    assert ledger.resume(lease, Entity.USER, "s3://b/drop") == [delivery]
 
 
 @pytest.mark.rule("R2")
@@ -274,7 +274,7 @@ WRITES: Mapping[str, Callable[[Ledger, Lease, Delivery, ValidFile], object]] = {
     "claim": lambda ledger, lease, delivery, valid: ledger.claim(lease, Entity.USER, folder(day="20211226")),
     "abandon": lambda ledger, lease, delivery, valid: ledger.abandon(lease, delivery),
     "adopt": lambda ledger, lease, delivery, valid: ledger.adopt(lease, delivery, USERS, stored(USERS, "e2")),
-    "resume": lambda ledger, lease, delivery, valid: ledger.resume(lease, "s3://b/drop"),
+    "resume": lambda ledger, lease, delivery, valid: ledger.resume(lease, Entity.USER, "s3://b/drop"),
     "reject": lambda ledger, lease, delivery, valid: ledger.reject(lease, delivery, REJECTED, PLACES),
     "load": load,
     "decide": lambda ledger, lease, delivery, valid: decide(ledger, lease, delivery),
@@ -830,7 +830,7 @@ def test_a_delivery_that_is_resumed_shows_by_whom(ledger: Ledger, lease: Lease, 
     ledger.release(lease)
     later = ledger.acquire(FEED, "run-2", 60)
     assert later
-    assert ledger.resume(later, "s3://b/drop") == [delivery]
+    assert ledger.resume(later, Entity.USER, "s3://b/drop") == [delivery]
     last = ledger.steps(delivery.id)[-1]
     assert (last.name, last.run, last.detail) == (StepName.RESUMED, "run-2", "claimed")
 
@@ -839,24 +839,62 @@ def test_a_delivery_that_is_resumed_shows_by_whom(ledger: Ledger, lease: Lease, 
 
 
 def test_a_feed_may_move_but_not_away_from_what_is_open(ledger: Ledger, lease: Lease) -> None:
-    assert ledger.resume(lease, "s3://b/one") == []
-    assert ledger.resume(lease, "s3://b/two") == []
+    assert ledger.resume(lease, Entity.USER, "s3://b/one") == []
+    assert ledger.resume(lease, Entity.USER, "s3://b/two") == []
     ledger.claim(lease, Entity.USER, folder())
     with pytest.raises(SettingsError, match=r"base_folder: dt=20211225 of s3://b/two is not finished; set bucket"):
-        ledger.resume(lease, "s3://b/three")
-    assert len(ledger.resume(lease, "s3://b/two")) == 1
+        ledger.resume(lease, Entity.USER, "s3://b/three")
+    assert len(ledger.resume(lease, Entity.USER, "s3://b/two")) == 1
 
 
 def test_a_place_is_not_taken_over_while_another_feed_has_open_deliveries_there(ledger: Ledger, lease: Lease) -> None:
-    ledger.resume(lease, "s3://b/one")
+    ledger.resume(lease, Entity.USER, "s3://b/one")
     delivery = ledger.claim(lease, Entity.USER, folder())
     assert delivery
     renamed = ledger.acquire("renamed", "run-2", 60)
     assert renamed
     with pytest.raises(SettingsError, match=r"the feed 'users-feed' has unfinished deliveries in s3://b/one"):
-        ledger.resume(renamed, "s3://b/one")
+        ledger.resume(renamed, Entity.USER, "s3://b/one")
     assert ledger.abandon(lease, delivery)
-    assert ledger.resume(renamed, "s3://b/one") == []
+    ledger.release(lease)
+    assert ledger.resume(renamed, Entity.USER, "s3://b/one") == []
+
+
+def test_two_feeds_are_never_at_work_in_one_place(ledger: Ledger, lease: Lease) -> None:
+    ledger.resume(lease, Entity.USER, "s3://b/one")
+    other = ledger.acquire("other", "run-2", 60)
+    assert other
+    with pytest.raises(
+        SettingsError, match=r"base_folder: the feed 'users-feed' imports from s3://b/one at this moment"
+    ):
+        ledger.resume(other, Entity.USER, "s3://b/one")
+    ledger.release(lease)
+    ledger.resume(other, Entity.USER, "s3://b/one")
+    again = ledger.acquire(FEED, "run-3", 60)
+    assert again
+    with pytest.raises(SettingsError, match=r"the feed 'other' imports from s3://b/one at this moment"):
+        ledger.resume(again, Entity.USER, "s3://b/one")  # though this place was noted as its own before
+    assert ledger.resume(again, Entity.USER, "s3://b/two") == []
+
+
+def test_what_is_open_stays_of_its_entity(ledger: Ledger, lease: Lease, delivery: Delivery) -> None:
+    with pytest.raises(SettingsError, match=r"entity: dt=20211225 is not finished; set entity back to user"):
+        ledger.resume(lease, Entity.ACCOUNT, "s3://b/one")
+    assert ledger.resume(lease, Entity.USER, "s3://b/one") == [delivery]
+
+
+def test_a_renamed_feed_tells_what_the_former_one_did_not(ledger: Ledger, lease: Lease, delivery: Delivery) -> None:
+    ledger.resume(lease, Entity.USER, "s3://b/one")
+    finish(ledger, lease, delivery)
+    waiting = ledger.due_callbacks(FEED)
+    ledger.release(lease)
+    renamed = ledger.acquire("renamed", "run-2", 60)
+    assert renamed
+    ledger.resume(renamed, Entity.USER, "s3://b/elsewhere")
+    assert ledger.due_callbacks("renamed") == []
+    ledger.resume(renamed, Entity.USER, "s3://b/one")
+    assert ledger.due_callbacks("renamed") == waiting != []
+    assert ledger.due_callbacks(FEED) == []
 
 
 # --- callbacks for people ---------------------------------------------------------------------------------------------

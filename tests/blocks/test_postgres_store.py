@@ -270,7 +270,7 @@ def whole_delivery(store: PostgresStore, make_file: MakeFile, *entities: Entity)
     assert lease
     for entity in entities:
         folder = ledger_steps.folder(day=DAYS[entity])
-        ledger.resume(lease, f"s3://b/{entity}")
+        ledger.resume(lease, entity, f"s3://b/{entity}")
         forgotten = ledger.claim(lease, entity, folder)
         assert forgotten
         assert ledger.abandon(lease, forgotten)
