@@ -68,11 +68,12 @@ def show_delivery(beginning: str, files: list[Path], *, as_json: bool) -> int:
 
 
 def _find(beginning: str, files: list[Path]) -> "_Story":
-    found = [(ledger, id_) for ledger in ledgers_of(feeds_of(files)) for id_ in ledger.ids(beginning.lower())]
+    found = {id_: ledger for ledger in ledgers_of(feeds_of(files)) for id_ in ledger.ids(beginning.lower())}
     if len(found) == 1:
-        return _Story.of(*found[0])
+        [(id_, ledger)] = found.items()
+        return _Story.of(ledger, id_)
     if found:
-        some = ", ".join(id_ for _, id_ in found[:3])
+        some = ", ".join(list(found)[:3])
         raise SettingsError("ID", f"{len(found)} deliveries begin with {beginning!r}, {some} …; write more of it")
     raise SettingsError("ID", f"no delivery begins with {beginning!r}; px-import deliveries lists them")
 
@@ -127,7 +128,9 @@ class _Story:
                 for issue in file.issues:
                     console.print(f"{one_line(file.name)}: {issue}", markup=False, soft_wrap=True)
         else:
-            console.print("The claim was given up; nothing of it was loaded.")
+            claimed = any(step.name is StepName.CLAIMED for step in self.steps)
+            unknown = "Imported before this ledger was made, and laid out again."
+            console.print("The claim was given up; nothing of it was loaded." if claimed else unknown)
         for source, target in self.moves:
             console.print(f"made way: {one_line(source)} → {one_line(target)}", markup=False, soft_wrap=True)
         if self.callback:

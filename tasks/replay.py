@@ -3,7 +3,7 @@
 import re
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +13,7 @@ from blocks.history import StepName
 from blocks.s3_drop_zone import S3DropZone
 from schemas.archived_delivery import ArchivedDelivery
 from schemas.drop_zone import MARKER, STATUS_JSON, StoredObject, is_day
-from schemas.errors import SettingsError
+from schemas.errors import PlaceTaken, SettingsError
 from schemas.issues import shown
 from tasks.verb import verb
 
@@ -147,20 +147,27 @@ def check_replay(feed: Connections, archive: Archive, *, even_if_newer: bool) ->
         if stored and file.sha256 and feed.drop_zone.sha256(stored) != file.sha256:
             place = settings.zone.url(stored.key)
             raise SettingsError("ID", f"{place} is not what was imported; put the right file there, or deliver anew")
-    prefix = settings.zone.folder_prefix(delivery.day)
+    place = settings.zone.url(settings.zone.folder_prefix(delivery.day))
+    for name in _strangers(feed, archive):
+        raise SettingsError("ID", f"{shown(name)} waits in {place}; let it be imported, or remove it, first")
+
+
+def _strangers(feed: Connections, archive: Archive) -> Iterator[str]:
+    """Names of what lies in the folder and is not of the archived delivery."""
+    prefix = feed.settings.zone.folder_prefix(archive.delivery.day)
     for stored in feed.drop_zone.list(prefix):
         name = stored.key.removeprefix(prefix)
         same = archive.objects.get(name)
         if name and name != MARKER and (same is None or same.size_bytes != stored.size_bytes):
-            place = settings.zone.url(prefix)
-            raise SettingsError("ID", f"{shown(name)} waits in {place}; let it be imported, or remove it, first")
+            yield name
 
 
 def _newer(feed: Connections, delivery: ArchivedDelivery) -> list[str]:
-    """Folders of this date or a later one, of which records were loaded after this delivery."""
+    """Folders of this date or a later one, of which records were loaded after this delivery, under whatever name."""
     later = {
         record.day
-        for record in feed.ledger.deliveries(feed.settings.feed, limit=sys.maxsize)
+        for name in {feed.settings.feed, *feed.ledger.feeds_at(feed.settings.zone.place)}
+        for record in feed.ledger.deliveries(name, limit=sys.maxsize)
         if record.day >= delivery.day and record.claimed_at > delivery.started and record.counts.total
     }
     return [f"dt={day}" for day in sorted(later)]
@@ -170,17 +177,41 @@ def _newer(feed: Connections, delivery: ArchivedDelivery) -> list[str]:
 def lay_out(feed: Connections, held: HeldLease, archive: Archive) -> None:
     """Copy the files back and put a new marker last; what an earlier, interrupted attempt copied is found there.
 
+    Where something is delivered to the folder meanwhile, that stays alone there: what was copied now is taken back.
+
     Raises:
-        PlaceTaken: another object of that name is there.
+        SettingsError: something was delivered meanwhile.
         DropZoneBusy, AccessRefused: worth another try.
         LeaseLost: another run has taken over.
     """
     zone, prefix = feed.drop_zone, feed.settings.zone.folder_prefix(archive.delivery.day)
+    copied, delivered = list[str](), ""
     for name, stored in archive.objects.items():
         held.keep()
-        zone.copy(stored, f"{prefix}{name}")
+        was_there = zone.head(f"{prefix}{name}") is not None
+        try:
+            zone.copy(stored, f"{prefix}{name}")
+        except PlaceTaken:
+            delivered = name
+            break
+        if not was_there:
+            copied.append(name)
+    delivered = delivered or next(_strangers(feed, archive), "")
+    if delivered:
+        _take_back(feed, archive, copied)
+        cure = "let it be imported, then try again"
+        raise SettingsError("ID", f"{shown(delivered)} was delivered to {zone.zone.url(prefix)} meanwhile; {cure}")
     _put_marker(zone, f"{prefix}{MARKER}", archive.archived_at)
     feed.ledger.note_step(held.lease, archive.delivery.id, StepName.REPLAYED)
+
+
+def _take_back(feed: Connections, archive: Archive, names: Iterable[str]) -> None:
+    """Remove what was copied to the folder, but for what somebody has replaced since."""
+    zone, prefix = feed.drop_zone, feed.settings.zone.folder_prefix(archive.delivery.day)
+    for name in names:
+        found = zone.find(f"{prefix}{name}")
+        if found and zone.sha256(found) == zone.sha256(archive.objects[name]):
+            zone.delete(found)
 
 
 def _put_marker(zone: S3DropZone, key: str, archived_at: datetime) -> None:

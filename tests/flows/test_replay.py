@@ -134,6 +134,8 @@ def test_where_the_ledger_is_lost_the_archive_tells_what_is_older(feed: Feed, ca
     (feed.folder / "px.db").unlink()
     assert replay(feed, latest.id[:13]) == 0
     run(feed)
+    assert main(["deliveries", "show", latest.id, str(feed.settings_file)]) == 0
+    assert "Imported before this ledger was made, and laid out again." in capsys.readouterr().out
     for name in ("20210228.1", first.id, f"20210228/{first.id[:9]}"):
         assert replay(feed, name) == 2
         assert "dt=20210228 came later, and its values would be overwritten" in capsys.readouterr().err
@@ -157,6 +159,38 @@ def test_a_later_day_that_came_before_or_brought_nothing_is_not_newer(feed: Feed
     deliver(feed, ("20210301", "1,a\n"), ("20210228", "1,b\n"), ("20210302", ",no id\n"))
     assert [each.counts.total for each in ledger(feed).deliveries("users")] == [0, 1, 1]
     assert replay(feed, "20210228") == 0
+
+
+def test_a_day_that_came_later_under_another_name_is_newer(feed: Feed, capsys):
+    deliver(feed, ("20210227", "1,a\n"), ("20210228", "1,b\n"))
+    renamed = Feed(feed.s3, feed.bucket, feed.folder, feed.receiver, "people")
+    renamed.configure(base_folder="users")
+    run(renamed)
+    assert replay(renamed, "20210227") == 2
+    assert "dt=20210228 came later" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["b.csv.gz", "c.csv.gz"])
+def test_what_is_delivered_meanwhile_is_imported_alone(feed: Feed, capsys, monkeypatch, name: str):
+    feed.drop("20210228", a_csv_gz="id,email\n1,old\n", b_csv_gz="id,email\n2,old\n")
+    run(feed)
+    with monkeypatch.context() as patched:
+        copy, delivery = S3DropZone.copy, {name.replace(".", "_"): "id,email\n1,new\n2,new\n"}
+
+        def copy_then_deliver(self, *args):
+            copy(self, *args)
+            if delivery:
+                feed.drop("20210228", **delivery)
+                delivery.clear()
+
+        patched.setattr(S3DropZone, "copy", copy_then_deliver)
+        assert replay(feed, "20210228") == 2
+    assert f"'{name}' was delivered to s3://{feed.bucket}/export/users/current/dt=20210228/ meanwhile" in (
+        capsys.readouterr().err
+    )
+    [imported] = run(feed).deliveries
+    assert [file.name for file in imported.files] == [name]
+    assert rows(feed) == [("1", "new"), ("2", "new")]
 
 
 def test_twice_is_once(feed: Feed):
