@@ -11,7 +11,7 @@ from schemas.errors import SettingsError
 def settle(tx: Transaction, feed: str, entity: Entity, place: str, open_deliveries: Sequence[Delivery]) -> None:
     """Note where a feed imports from, and see that nothing unfinished and no other feed stands against it.
 
-    A feed that comes to a place takes over what those that were there before it have not told their endpoint.
+    A feed takes over what others of its place have not told their endpoint.
 
     Args:
         tx: in which the feed's lease is held.
@@ -23,26 +23,24 @@ def settle(tx: Transaction, feed: str, entity: Entity, place: str, open_deliveri
     Raises:
         SettingsError: it does.
     """
-    sql = "SELECT feed, place FROM import_feeds WHERE feed = :feed OR place = :place ORDER BY feed"
-    places: dict[str, str] = dict(tx.execute(sql, {"feed": feed, "place": place}))
-    earlier = places.pop(feed, "")
+    own = "SELECT place FROM import_feeds WHERE feed = :feed"
+    earlier = next((found for (found,) in tx.execute(own, {"feed": feed})), "")
     folders = ", ".join(f"dt={delivery.day}" for delivery in open_deliveries)
     if folders and earlier not in {"", place}:
         cure = "set bucket and base_folder back, let one run finish it, then change them"
         raise SettingsError("base_folder", f"{folders} of {earlier} is not finished; {cure}")
     if folders:
         _see_that_it_brings(tx, feed, entity, folders)
-    for other in places:
-        _see_that_it_rests(tx, other, place)
-    if earlier == place:
-        return
-    sql = (
-        "INSERT INTO import_feeds (feed, place) VALUES (:feed, :place) ON CONFLICT (feed) DO UPDATE SET place = :place"
-    )
-    tx.execute(sql, {"feed": feed, "place": place})
-    for other in places:
-        sql = "UPDATE import_callbacks SET feed = :feed WHERE feed = :other AND received_at_ms IS NULL"
-        tx.execute(sql, {"feed": feed, "other": other})
+    if earlier != place:
+        tx.lock_schema()  # of two feeds that come at once the second one sees the first
+        sql = """
+            INSERT INTO import_feeds (feed, place) VALUES (:feed, :place)
+            ON CONFLICT (feed) DO UPDATE SET place = :place
+        """
+        tx.execute(sql, {"feed": feed, "place": place})
+    others = "SELECT feed FROM import_feeds WHERE place = :place AND feed <> :feed ORDER BY feed"
+    for (other,) in tx.execute(others, {"feed": feed, "place": place}):
+        _take_over(tx, feed, other, place, may_have_open=bool(folders))
 
 
 def _see_that_it_brings(tx: Transaction, feed: str, entity: Entity, folders: str) -> None:
@@ -53,12 +51,19 @@ def _see_that_it_brings(tx: Transaction, feed: str, entity: Entity, folders: str
         raise SettingsError("entity", f"{folders} is not finished; {cure}")
 
 
-def _see_that_it_rests(tx: Transaction, other: str, place: str) -> None:
-    """Another feed of this place has nothing open, and no run of it is at work."""
+def _take_over(tx: Transaction, feed: str, other: str, place: str, *, may_have_open: bool) -> None:
+    """See that another feed of this place is not at work, let none of its runs go on, and tell what it has not told."""
     which: Parameters = {"feed": other, "now": tx.now_ms()}
-    if tx.execute("SELECT 1 FROM import_deliveries WHERE feed = :feed AND finished_at_ms IS NULL", which):
+    sql = "SELECT 1 FROM import_deliveries WHERE feed = :feed AND finished_at_ms IS NULL"
+    if not may_have_open and tx.execute(sql, which):
         cure = "let one run of that feed finish them, or choose another folder"
         raise SettingsError("base_folder", f"the feed {other!r} has unfinished deliveries in {place}; {cure}")
-    if tx.execute("SELECT 1 FROM import_leases WHERE feed = :feed AND owner <> '' AND expires_at_ms > :now", which):
+    sql = """
+        UPDATE import_leases SET owner = '', fence = fence + 1, expires_at_ms = 0
+        WHERE feed = :feed AND (owner = '' OR expires_at_ms <= :now)
+    """
+    if not tx.change(sql, which):
         cure = "remove one of the two, or choose another folder"
         raise SettingsError("base_folder", f"the feed {other!r} imports from {place} at this moment; {cure}")
+    sql = "UPDATE import_callbacks SET feed = :feed WHERE feed = :other AND received_at_ms IS NULL"
+    tx.execute(sql, {"feed": feed, "other": other})

@@ -1,7 +1,7 @@
 import multiprocessing
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +11,7 @@ import pytest
 
 from blocks import ledger_reader, ledger_schema
 from blocks.database import Store
+from blocks.feed_places import settle
 from blocks.history import StepName
 from blocks.ledger import Decision, Lease, Ledger
 from blocks.ledger_schema import VERSIONS
@@ -877,6 +878,44 @@ def test_two_feeds_are_never_at_work_in_one_place(ledger: Ledger, lease: Lease) 
     assert ledger.resume(again, Entity.USER, "s3://b/two") == []
 
 
+def test_of_two_new_feeds_the_second_one_sees_the_first(store: Store, ledger: Ledger, lease: Lease) -> None:
+    other = ledger.acquire("other", "run-2", 60)
+    assert other
+    with ThreadPoolExecutor(1) as pool:
+        with store.transaction() as tx:
+            settle(tx, FEED, Entity.USER, "s3://b/one", ())
+            second = pool.submit(ledger.resume, other, Entity.USER, "s3://b/one")
+            assert not wait([second], timeout=1).done
+        with pytest.raises(SettingsError, match=r"the feed 'users-feed' imports from s3://b/one at this moment"):
+            second.result()
+
+
+def test_a_run_that_stood_still_goes_no_further_once_another_feed_has_its_place(ledger: Ledger) -> None:
+    late = ledger.acquire(FEED, "run-1", 0)
+    other = ledger.acquire("other", "run-2", 60)
+    assert late
+    assert other
+    ledger.resume(late, Entity.USER, "s3://b/one")
+    ledger.resume(other, Entity.USER, "s3://b/one")
+    with pytest.raises(LeaseLost):
+        ledger.claim(late, Entity.USER, folder())
+
+
+def test_two_feeds_that_both_have_something_open_in_one_place_finish_it_in_turn(
+    store: Store, ledger: Ledger, lease: Lease
+) -> None:
+    ledger.resume(lease, Entity.USER, "s3://b/one")
+    other = ledger.acquire("other", "run-2", 60)
+    assert other
+    ledger.resume(other, Entity.USER, "s3://b/two")
+    for each in (lease, other):
+        ledger.claim(each, Entity.USER, folder())
+    with store.transaction() as tx:
+        tx.execute("UPDATE import_feeds SET place = 's3://b/one'")
+    ledger.release(lease)
+    assert len(ledger.resume(other, Entity.USER, "s3://b/one")) == 1
+
+
 def test_what_is_open_stays_of_its_entity(ledger: Ledger, lease: Lease, delivery: Delivery) -> None:
     with pytest.raises(SettingsError, match=r"entity: dt=20211225 is not finished; set entity back to user"):
         ledger.resume(lease, Entity.ACCOUNT, "s3://b/one")
@@ -895,6 +934,11 @@ def test_a_renamed_feed_tells_what_the_former_one_did_not(ledger: Ledger, lease:
     ledger.resume(renamed, Entity.USER, "s3://b/one")
     assert ledger.due_callbacks("renamed") == waiting != []
     assert ledger.due_callbacks(FEED) == []
+    ledger.release(renamed)
+    back = ledger.acquire(FEED, "run-3", 60)
+    assert back
+    ledger.resume(back, Entity.USER, "s3://b/one")
+    assert ledger.due_callbacks(FEED) == waiting
 
 
 # --- callbacks for people ---------------------------------------------------------------------------------------------
