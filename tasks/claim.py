@@ -5,7 +5,7 @@ from blocks.history import StepName
 from blocks.ledger import Decision
 from blocks.spool import remove_spools
 from schemas.delivery import Delivery, DeliveryFile
-from schemas.drop_zone import Folder, ObjectKind
+from schemas.drop_zone import Folder, ObjectKind, kind_of
 from schemas.errors import ImporterError, LeaseLost
 from schemas.report import DeliveryReport
 from tasks.verb import verb
@@ -30,9 +30,8 @@ def claim(feed: Connections, held: HeldLease, folder: Folder) -> Delivery | None
 def adopt(feed: Connections, held: HeldLease, delivery: Delivery, file: DeliveryFile) -> Delivery | None:
     """Look again at a file that changed before it was loaded, and claim what is there now.
 
-    A newer marker goes with it where all that lies there goes: left behind, it would make whatever comes next
-    look ready. Where more lies there, such as a new version of a file that was loaded already, that and the marker
-    stay, and are the next delivery.
+    A newer marker goes with it: left behind, it would make whatever comes next look ready. It stays where another
+    new file stays, such as the new version of one that was loaded already: both are the next delivery.
 
     Returns:
         The delivery with the new version; None where the file is gone.
@@ -45,19 +44,28 @@ def adopt(feed: Connections, held: HeldLease, delivery: Delivery, file: Delivery
     if newer is None:
         return None
     marker = feed.drop_zone.find(delivery.marker.stored.key)
-    if marker not in {None, delivery.marker.stored} and _takes_all(feed, delivery):
+    if marker not in {None, delivery.marker.stored} and not _leaves_a_file(feed, delivery):
         feed.ledger.adopt(held.lease, delivery, delivery.marker.name, marker)
     return feed.ledger.adopt(held.lease, delivery, file.name, newer)
 
 
-def _takes_all(feed: Connections, delivery: Delivery) -> bool:
-    """Whether nothing would stay of what lies in the folder now; files still to be read are taken as they are then."""
+def _leaves_a_file(feed: Connections, delivery: Delivery) -> bool:
+    """Whether a file lies in the folder now that stays there: not as it was claimed, and not to be read anew.
+
+    One that was put again with the same content is imported as it was claimed, and stays.
+    """
+    prefix, claimed = (
+        feed.settings.zone.folder_prefix(delivery.day),
+        {file.name: file.stored for file in delivery.files},
+    )
     judged = feed.ledger.file_outcomes(delivery)
-    taken = {file.stored for file in delivery.files}
-    unread = {file.stored.key for file in delivery.files if file.kind is ObjectKind.INPUT and file.name not in judged}
-    unread.add(delivery.marker.stored.key)
-    there = feed.drop_zone.list(feed.settings.zone.folder_prefix(delivery.day))
-    return all(stored in taken or stored.key in unread for stored in there)
+    for stored in feed.drop_zone.list(prefix):
+        name = stored.key.removeprefix(prefix)
+        if kind_of(name, stored.size_bytes) is ObjectKind.INPUT and stored != claimed.get(name):
+            is_read_anew = name in claimed and name not in judged and stored.etag != claimed[name].etag
+            if not is_read_anew:
+                return True
+    return False
 
 
 @verb("abandon", "dt={delivery.day}")

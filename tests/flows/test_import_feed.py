@@ -246,6 +246,30 @@ class TestTheBucketChangesMeanwhile:
         assert feed.rows("SELECT id, email FROM users ORDER BY id") == [("1", "new"), ("2", "new")]
         assert not [key for key in feed.objects() if key.startswith("current/")]
 
+    def test_a_newer_marker_stays_with_a_file_that_was_put_again_as_it_was(self, feed: Feed, monkeypatch):
+        feed.drop("20210228", a_csv_gz="id,email\n1,old\n", b_csv_gz="id,email\n2,same\n")
+
+        def deliver_again() -> None:
+            time.sleep(1.1)
+            feed.drop("20210228", a_csv_gz="id,email\n1,new\n", b_csv_gz="id,email\n2,same\n")
+
+        before(monkeypatch, "download", deliver_again)
+        for _ in range(2):
+            feed.report()
+        assert feed.rows("SELECT id, email FROM users ORDER BY id") == [("1", "new"), ("2", "same")]
+        assert not [key for key in feed.objects() if key.startswith("current/")]
+
+    def test_a_newer_marker_goes_where_no_file_stays(self, feed: Feed, monkeypatch):
+        feed.drop("20210228", users_csv_gz=GOOD, _note=b"old")
+
+        def deliver_again() -> None:
+            time.sleep(1.1)
+            feed.drop("20210228", users_csv_gz="id\n9\n", _note=b"new")
+
+        before(monkeypatch, "download", deliver_again)
+        feed.report()
+        assert [key for key in feed.objects() if key.startswith("current/")] == ["current/dt=20210228/.note"]
+
     def test_a_newer_marker_stays_with_a_file_that_came_with_it(self, feed: Feed, monkeypatch):
         feed.drop("20210228", users_csv_gz=GOOD)
 
