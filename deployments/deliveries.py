@@ -128,9 +128,9 @@ class _Story:
                 for issue in file.issues:
                     console.print(f"{one_line(file.name)}: {issue}", markup=False, soft_wrap=True)
         else:
-            claimed = any(step.name is StepName.CLAIMED for step in self.steps)
-            unknown = "Imported before this ledger was made, and laid out again."
-            console.print("The claim was given up; nothing of it was loaded." if claimed else unknown)
+            is_older = any(step.name is StepName.REPLAYED for step in self.steps)
+            older = "Imported before this ledger was made, and laid out again."
+            console.print(older if is_older else "The claim was given up; nothing of it was loaded.")
         for source, target in self.moves:
             console.print(f"made way: {one_line(source)} → {one_line(target)}", markup=False, soft_wrap=True)
         if self.callback:

@@ -198,19 +198,21 @@ def lay_out(feed: Connections, held: HeldLease, archive: Archive) -> None:
             copied.append(name)
     delivered = delivered or next(_strangers(feed, archive), "")
     if delivered:
-        _take_back(feed, archive, copied)
-        cure = "let it be imported, then try again"
+        _take_back(feed, held, archive, copied)
+        cure = "let it be imported; to bring the older one over it, replay that with --even-if-newer"
         raise SettingsError("ID", f"{shown(delivered)} was delivered to {zone.zone.url(prefix)} meanwhile; {cure}")
     _put_marker(zone, f"{prefix}{MARKER}", archive.archived_at)
     feed.ledger.note_step(held.lease, archive.delivery.id, StepName.REPLAYED)
 
 
-def _take_back(feed: Connections, archive: Archive, names: Iterable[str]) -> None:
+def _take_back(feed: Connections, held: HeldLease, archive: Archive, names: Iterable[str]) -> None:
     """Remove what was copied to the folder, but for what somebody has replaced since."""
     zone, prefix = feed.drop_zone, feed.settings.zone.folder_prefix(archive.delivery.day)
     for name in names:
+        held.keep()
         found = zone.find(f"{prefix}{name}")
         if found and zone.sha256(found) == zone.sha256(archive.objects[name]):
+            held.keep()  # where another run has taken over, it may have claimed this
             zone.delete(found)
 
 
