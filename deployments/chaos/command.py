@@ -157,7 +157,7 @@ def _caption(title: str, matrix: Matrix, lines: Sequence[Line], duration: str, i
     """What was played, all of it or a sample, what came of it, and what was not played and why."""
     broken = sum(bool(line.broken) for line in lines)
     part = (
-        f"a sample, each fault at one in {matrix.every} of its calls"
+        f"a sample, each fault at one in {matrix.every} of its calls or more"
         if matrix.every > 1
         else "each fault at every call"
     )
