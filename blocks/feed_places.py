@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 
-from blocks.database import Parameters, Transaction
+from blocks.database import Transaction
+from blocks.leases import fence_off
+from blocks.outbox import pass_on_callbacks
 from schemas.catalogue import Entity
 from schemas.delivery import Delivery
 from schemas.errors import SettingsError
@@ -53,17 +55,11 @@ def _see_that_it_brings(tx: Transaction, feed: str, entity: Entity, folders: str
 
 def _take_over(tx: Transaction, feed: str, other: str, place: str, *, may_have_open: bool) -> None:
     """See that another feed of this place is not at work, let none of its runs go on, and tell what it has not told."""
-    which: Parameters = {"feed": other, "now": tx.now_ms()}
     sql = "SELECT 1 FROM import_deliveries WHERE feed = :feed AND finished_at_ms IS NULL"
-    if not may_have_open and tx.execute(sql, which):
+    if not may_have_open and tx.execute(sql, {"feed": other}):
         cure = "let one run of that feed finish them, or choose another folder"
         raise SettingsError("base_folder", f"the feed {other!r} has unfinished deliveries in {place}; {cure}")
-    sql = """
-        UPDATE import_leases SET owner = '', fence = fence + 1, expires_at_ms = 0
-        WHERE feed = :feed AND (owner = '' OR expires_at_ms <= :now)
-    """
-    if not tx.change(sql, which):
+    if not fence_off(tx, other):
         cure = "remove one of the two, or choose another folder"
         raise SettingsError("base_folder", f"the feed {other!r} imports from {place} at this moment; {cure}")
-    sql = "UPDATE import_callbacks SET feed = :feed WHERE feed = :other AND received_at_ms IS NULL"
-    tx.execute(sql, {"feed": feed, "other": other})
+    pass_on_callbacks(tx, other, feed)

@@ -53,6 +53,15 @@ def hold(tx: Transaction, lease: Lease) -> None:
         raise LeaseLost(lease.feed)
 
 
+def fence_off(tx: Transaction, feed: str) -> bool:
+    """Let no run go on that had the feed's lease; False while one has it."""
+    sql = """
+        UPDATE import_leases SET owner = '', fence = fence + 1, expires_at_ms = 0
+        WHERE feed = :feed AND (owner = '' OR expires_at_ms <= :now)
+    """
+    return tx.change(sql, {"feed": feed, "now": tx.now_ms()}) > 0
+
+
 @contextmanager
 def writing(store: Store, lease: Lease) -> Iterator[Transaction]:
     """A transaction in which the lease is held."""
