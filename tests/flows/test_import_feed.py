@@ -3,6 +3,7 @@
 import json
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -197,6 +198,16 @@ def before(patch: pytest.MonkeyPatch, verb: str, happening, *, call: int = 1) ->
     patch.setattr(S3DropZone, verb, wrapped)
 
 
+def anew(feed: Feed, **files: str | bytes) -> Callable[[], None]:
+    """Deliver the folder once more, in a new second: in whole ones the marker's time is kept."""
+
+    def deliver() -> None:
+        time.sleep(1.1)
+        feed.drop("20210228", **files)
+
+    return deliver
+
+
 @pytest.mark.rule("D6")
 class TestTheBucketChangesMeanwhile:
     """What a producer does while a run is under way."""
@@ -221,11 +232,7 @@ class TestTheBucketChangesMeanwhile:
     def test_a_newer_marker_goes_with_the_newer_file(self, feed: Feed, monkeypatch):
         feed.drop("20210228", users_csv_gz=GOOD)
 
-        def deliver_again() -> None:
-            time.sleep(1.1)  # the marker's time is kept in whole seconds
-            feed.drop("20210228", users_csv_gz="id,email\n9,newer@example.com\n")
-
-        before(monkeypatch, "download", deliver_again)
+        before(monkeypatch, "download", anew(feed, users_csv_gz="id,email\n9,newer@example.com\n"))
         feed.report()
         assert feed.rows("SELECT id FROM users") == [("9",)]
         assert not [key for key in feed.objects() if key.startswith("current/")]
@@ -233,11 +240,7 @@ class TestTheBucketChangesMeanwhile:
     def test_a_folder_delivered_anew_half_way_is_the_next_delivery(self, feed: Feed, monkeypatch):
         feed.drop("20210228", a_csv_gz="id,email\n1,old\n", b_csv_gz="id,email\n2,old\n")
 
-        def deliver_again() -> None:
-            time.sleep(1.1)
-            feed.drop("20210228", a_csv_gz="id,email\n1,new\n", b_csv_gz="id,email\n2,new\n")
-
-        before(monkeypatch, "download", deliver_again, call=2)
+        before(monkeypatch, "download", anew(feed, a_csv_gz="id,email\n1,new\n", b_csv_gz="id,email\n2,new\n"), call=2)
         feed.report()
         assert feed.rows("SELECT id, email FROM users ORDER BY id") == [("1", "old"), ("2", "new")]
         waiting = [key for key in feed.objects() if key.startswith("current/")]
@@ -249,11 +252,7 @@ class TestTheBucketChangesMeanwhile:
     def test_a_newer_marker_stays_with_a_file_that_was_put_again_as_it_was(self, feed: Feed, monkeypatch):
         feed.drop("20210228", a_csv_gz="id,email\n1,old\n", b_csv_gz="id,email\n2,same\n")
 
-        def deliver_again() -> None:
-            time.sleep(1.1)
-            feed.drop("20210228", a_csv_gz="id,email\n1,new\n", b_csv_gz="id,email\n2,same\n")
-
-        before(monkeypatch, "download", deliver_again)
+        before(monkeypatch, "download", anew(feed, a_csv_gz="id,email\n1,new\n", b_csv_gz="id,email\n2,same\n"))
         for _ in range(2):
             feed.report()
         assert feed.rows("SELECT id, email FROM users ORDER BY id") == [("1", "new"), ("2", "same")]
@@ -262,22 +261,14 @@ class TestTheBucketChangesMeanwhile:
     def test_a_newer_marker_goes_where_no_file_stays(self, feed: Feed, monkeypatch):
         feed.drop("20210228", users_csv_gz=GOOD, _note=b"old")
 
-        def deliver_again() -> None:
-            time.sleep(1.1)
-            feed.drop("20210228", users_csv_gz="id\n9\n", _note=b"new")
-
-        before(monkeypatch, "download", deliver_again)
+        before(monkeypatch, "download", anew(feed, users_csv_gz="id\n9\n", _note=b"new"))
         feed.report()
         assert [key for key in feed.objects() if key.startswith("current/")] == ["current/dt=20210228/.note"]
 
     def test_a_newer_marker_stays_with_a_file_that_came_with_it(self, feed: Feed, monkeypatch):
         feed.drop("20210228", users_csv_gz=GOOD)
 
-        def deliver_again() -> None:
-            time.sleep(1.1)
-            feed.drop("20210228", more_csv_gz="id\n8\n", users_csv_gz="id\n9\n")
-
-        before(monkeypatch, "download", deliver_again)
+        before(monkeypatch, "download", anew(feed, more_csv_gz="id\n8\n", users_csv_gz="id\n9\n"))
         for _ in range(2):
             feed.report()
         assert feed.rows("SELECT id FROM users ORDER BY id") == [("8",), ("9",)]
