@@ -7,6 +7,7 @@ from pathlib import Path
 
 from deployments.chaos.case import Result
 from deployments.chaos.faults import Fault
+from deployments.chaos.scenarios import SCENARIOS
 from schemas.errors import SettingsError
 
 _KEPT = "as promised"
@@ -48,7 +49,8 @@ class Line:
 
 def summary(lines: Sequence[Line], faults: Sequence[Fault]) -> str:
     """A Markdown table: a line a fault, a column a scenario, in each cell how often it was played and what broke."""
-    scenarios = list(dict.fromkeys(line.scenario for line in lines))
+    played = {line.scenario for line in lines}
+    scenarios = [each.name for each in SCENARIOS if each.name in played]
     rows = [
         f"| {' | '.join(['fault', *scenarios])} |",
         f"|---|{'---:|' * len(scenarios)}",

@@ -4,6 +4,7 @@ import csv
 import subprocess
 import sys
 import time
+from operator import attrgetter
 
 import pytest
 import yaml
@@ -15,8 +16,9 @@ from deployments.chaos.command import Wishes, chaos
 from deployments.chaos.exchange import Call, Door
 from deployments.chaos.faults import FAULTS
 from deployments.chaos.matrix import Matrix
-from deployments.chaos.scenarios import REJECTED
+from deployments.chaos.scenarios import REJECTED, SCENARIOS
 from deployments.chaos.stage import Ground, keys_below
+from deployments.chaos.table import Line, summary
 from deployments.cli import INTERRUPTED, TERMINATED, main
 from flows import import_feed as flow
 
@@ -87,6 +89,12 @@ def test_what_an_interrupted_run_has_played_well_is_not_played_again(monkeypatch
     assert asked == [set(), {("rejected file", "killed before", 1)}]
     assert ": 2 cases, 0 broken, on " in capsys.readouterr().out
     assert [row["number"] for row in csv.DictReader(cases.read_text().splitlines())] == ["1", "2"]
+
+
+def test_the_table_has_the_scenarios_in_the_order_in_which_they_are_played():
+    lines = [Line.of(played(Case(scenario, FAULTS[0], 1))) for scenario in sorted(SCENARIOS, key=attrgetter("name"))]
+    header = summary(lines, FAULTS).splitlines()[0]
+    assert header == "| fault | first delivery | repeated date | rejected file | three files | both entities |"
 
 
 def test_cases_that_are_known_are_left_out(sqlite_ground):
