@@ -19,6 +19,7 @@ from pydantic import (
     model_validator,
 )
 from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 
 from blocks.authorization import Authorization
 from blocks.reading_settings import ReadingSettings
@@ -231,29 +232,62 @@ def _filled(value: Any, environment: Mapping[str, str], place: str, source: str,
     return _VARIABLE.sub(lambda match: environment.get(match[1], match[0]), value)
 
 
+_PARTS = "this has settings of its own; write each on an indented line below it"
+_TRUTH = "true or false is wanted here"
+_WHOLE = "a whole number is wanted here"
+_NUMBER = "a number is wanted here"
+_CHOICE = "this must be {expected}"
+#: By Pydantic's name of the fault; it gives what is in braces.
+_WORDINGS = {
+    "missing": "this setting is missing; add it",
+    "string_type": "a text is wanted here; put the value in quotes, or leave the line out",
+    "string_too_long": "this must have at most {max_length} characters",
+    "list_type": "a list is wanted here; write [one, two], or each on a line of its own after a dash",
+    "greater_than": "this must be more than {gt}",
+    "greater_than_equal": "this must be {ge} or more",
+    "less_than_equal": "this must be {le} or less",
+    "model_type": _PARTS,
+    "dict_type": _PARTS,
+    "bool_type": _TRUTH,
+    "bool_parsing": _TRUTH,
+    "int_type": _WHOLE,
+    "int_parsing": _WHOLE,
+    "int_from_float": _WHOLE,
+    "float_type": _NUMBER,
+    "float_parsing": _NUMBER,
+    "enum": _CHOICE,
+    "literal_error": _CHOICE,
+}
+
+
 def settings_error(exc: ValidationError, model: type[BaseModel], source: str) -> SettingsError:
     """The first fault of a validation as one sentence with field and cure, without the input (rule S10)."""
     errors = exc.errors(include_input=False, include_url=False)
     # A misspelt name tells more than the setting that is missing because of it.
     first = next((error for error in errors if error["type"] == "extra_forbidden"), errors[0])
     place = ".".join(str(part) for part in first["loc"])
-    match first["type"]:
-        case "missing":
-            problem = "this setting is missing; add it"
-        case "extra_forbidden":
-            close = difflib.get_close_matches(str(first["loc"][-1]), list(_fields(model, first["loc"][:-1])), 1)
-            problem = "there is no such setting" + (f"; did you mean {close[0]!r}?" if close else "; remove it")
-        case "string_type":
-            problem = "a text is wanted here; put the value in quotes, or leave the line out"
-        case "string_pattern_mismatch":
-            field = _fields(model, first["loc"][:-1]).get(str(first["loc"][-1]))
-            hint = field.description if field and field.description else ""
-            problem = "this does not have the right form" + (f": {hint[0].lower()}{hint[1:]}" if hint else "")
-        case "value_error":
-            problem = str(first["ctx"]["error"]).partition("\n")[0]  # what follows is a drawing of the place
-        case _:
-            problem = first["msg"][0].lower() + first["msg"][1:]
+    problem = _wording(first, model)
     return SettingsError(place, problem.rstrip(".?") + ("?" if problem.endswith("?") else ""), source=source)
+
+
+def _wording(error: ErrorDetails, model: type[BaseModel]) -> str:
+    """What is wrong with a setting and what to write instead."""
+    *path, name = error["loc"] or ("",)
+    bounds = error.get("ctx", {})
+    match error["type"]:
+        case "extra_forbidden":
+            close = difflib.get_close_matches(str(name), list(_fields(model, tuple(path))), 1)
+            return "there is no such setting" + (f"; did you mean {close[0]!r}?" if close else "; remove it")
+        case "string_pattern_mismatch":
+            field = _fields(model, tuple(path)).get(str(name))
+            hint = field.description if field and field.description else ""
+            return "this does not have the right form" + (f": {hint[0].lower()}{hint[1:]}" if hint else "")
+        case "value_error":
+            return str(bounds["error"]).partition("\n")[0]  # what follows is a drawing of the place
+        case kind if kind in _WORDINGS:
+            return _WORDINGS[kind].format(**bounds)
+        case _:
+            return error["msg"][0].lower() + error["msg"][1:]
 
 
 def _fields(model: type[BaseModel], path: tuple[int | str, ...]) -> dict[str, FieldInfo]:

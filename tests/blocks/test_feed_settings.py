@@ -107,7 +107,7 @@ WRONG = {
         "authorization.ExternalID: there is no such setting; did you mean 'external_id'?",
     ),
     "feed name with blanks": ({"feed": "my users"}, "feed: this does not have the right form: name of the feed and"),
-    "unknown entity": ({"entity": "users"}, "entity: input should be 'user' or 'account'."),
+    "unknown entity": ({"entity": "users"}, "entity: this must be 'user' or 'account'."),
     "two destinations": ({"destination": {"product": "AP-X", "product_key_column": "p"}}, "destination: give either"),
     "unknown environment": (
         {"destination": {"product": "AP-X", "environment": "prod"}},
@@ -137,7 +137,34 @@ WRONG = {
         "status_endpoint: ",
     ),
     "a number for text": ({"bucket": 5}, "bucket: a text is wanted here; put the value in quotes"),
-    "a negative limit": ({"limits": {"max_rows": -1}}, "limits.max_rows: input should be greater than 0."),
+    "a text for numbers": ({"lease_seconds": "5 min"}, "lease_seconds: a whole number is wanted here."),
+    "a half for numbers": ({"lease_seconds": 7.5}, "lease_seconds: a whole number is wanted here."),
+    "nothing for a number": ({"lease_seconds": None}, "lease_seconds: a whole number is wanted here."),
+    "a number below": ({"lease_seconds": 4}, "lease_seconds: this must be 5 or more."),
+    "a number beyond": ({"lease_seconds": 841}, "lease_seconds: this must be 840 or less."),
+    "a text for seconds": (
+        {"status_endpoint": {"timeout_seconds": "10 s"}},
+        "status_endpoint.timeout_seconds: a number is wanted here.",
+    ),
+    "a text for a part": (
+        {"status_endpoint": "https://example.com"},
+        "status_endpoint: this has settings of its own; write each on an indented line below it.",
+    ),
+    "a text for names": (
+        {"destination": {"product": "AP-X", "environments": "qa"}},
+        "destination.environments: this has settings of its own; write each on",
+    ),
+    "a text for a list": (
+        {"status_endpoint": {"allowed_networks": "10.20.0.0/16"}},
+        "status_endpoint.allowed_networks: a list is wanted here; write [one, two], or each on a line",
+    ),
+    "a word for true": (
+        {"status_endpoint": {"allow_http": "maybe"}},
+        "status_endpoint.allow_http: true or false is wanted here.",
+    ),
+    "a long name": ({"feed": "x" * 101}, "feed: this must have at most 100 characters."),
+    "no such encryption": ({"sse": "KMS"}, "sse: this must be '', 'AES256', 'aws:kms' or 'aws:kms:dsse'."),
+    "a negative limit": ({"limits": {"max_rows": -1}}, "limits.max_rows: this must be more than 0."),
 }
 
 

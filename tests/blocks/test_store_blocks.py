@@ -68,7 +68,7 @@ WRONG = {
     "a relative path": ({"path": "px.db"}, "store.path: this does not have the right form: absolute path on the"),
     "a misspelt field": ({"hots": "x"}, "store.hots: there is no such setting; did you mean 'host'?"),
     "a port beyond": ({"port": "x"}, "store.port: this does not have the right form: a number"),
-    "no such mode": ({"ssl_mode": "full"}, "store.ssl_mode: input should be 'disable', "),
+    "no such mode": ({"ssl_mode": "full"}, "store.ssl_mode: this must be 'disable', "),
     "a long schema": ({"schema_name": "é" * 32}, "store.schema_name: the schema's name must have 1 to 63 bytes."),
     "stars": ({"password": "********"}, "store.password: saving in the browser has put stars in place of the secret"),
     "a parameter with a field": ({"parameters": {"sslmode": "x"}}, "store.parameters: sslmode has a field of its own"),
