@@ -95,13 +95,13 @@ def chaos(settings: Path | None, wishes: Wishes) -> int:
             raise NothingPlayed(f"nothing can be played here: {_listed(impossible)}")
         matrix = Matrix(scenarios, possible, wishes.every, wishes.jobs or os.cpu_count() or 1)
         began = time.monotonic()
-        lines, duration = _all_lines(ground, matrix, wishes), ""
-        if not wishes.resume:
-            duration = f" in {(time.monotonic() - began) / 60:.0f} min"
+        lines = _all_lines(ground, matrix, wishes)
+        when = "the last" if wishes.resume else f"in {(time.monotonic() - began) / 60:.0f} min"
+        when += f" on {datetime.now(UTC):%Y-%m-%d}"
         left = _left_behind(ground)
     if not lines:
         raise NothingPlayed("nothing was played: --every leaves out every call of these faults; name a smaller number")
-    text = f"{_caption(title, matrix, lines, duration, impossible)}\n\n{summary(lines, faults)}"
+    text = f"{_caption(title, matrix, lines, when, impossible)}\n\n{summary(lines, faults)}"
     print(f"\n{text}")
     if section:
         section.write(text)
@@ -153,7 +153,7 @@ def _listed(impossible: Mapping[str, str]) -> str:
     return "; ".join(f"{name} ({why})" for name, why in impossible.items())
 
 
-def _caption(title: str, matrix: Matrix, lines: Sequence[Line], duration: str, impossible: Mapping[str, str]) -> str:
+def _caption(title: str, matrix: Matrix, lines: Sequence[Line], when: str, impossible: Mapping[str, str]) -> str:
     """What was played, all of it or a sample, what came of it, and what was not played and why."""
     broken = sum(bool(line.broken) for line in lines)
     part = (
@@ -162,9 +162,7 @@ def _caption(title: str, matrix: Matrix, lines: Sequence[Line], duration: str, i
         else "each fault at every call"
     )
     not_played = f" Not played: {_listed(impossible)}." if impossible else ""
-    return (
-        f"{title}: {len(lines)} cases, {broken} broken,{duration} on {datetime.now(UTC):%Y-%m-%d}; {part}.{not_played}"
-    )
+    return f"{title}: {len(lines)} cases, {broken} broken, {when}; {part}.{not_played}"
 
 
 def _chosen(known: Sequence[Named], names: Sequence[str], what: str) -> list[Named]:

@@ -87,7 +87,7 @@ def test_what_an_interrupted_run_has_played_well_is_not_played_again(monkeypatch
     assert main(arguments) == INTERRUPTED
     assert main([*arguments, "--resume"]) == 0
     assert asked == [set(), {("rejected file", "killed before", 1)}]
-    assert ": 2 cases, 0 broken, on " in capsys.readouterr().out
+    assert ": 2 cases, 0 broken, the last on " in capsys.readouterr().out
     assert [row["number"] for row in csv.DictReader(cases.read_text().splitlines())] == ["1", "2"]
 
 
