@@ -133,7 +133,7 @@ def _write_records(
     [(created, written)] = connection.run(
         f"WITH written AS (INSERT INTO {table} AS t ({', '.join(['id', *columns])}) "  # noqa: S608 - quoted or ours
         f"SELECT {', '.join(['c0', *staged])} FROM {_ROWS} AS s "
-        f"WHERE n IS NULL AND NOT EXISTS (SELECT FROM {table} AS t WHERE t.id = c0 AND {same}) ORDER BY c0 "
+        f"WHERE n IS NULL AND NOT EXISTS (SELECT FROM {table} AS t WHERE t.id = s.c0 AND {same}) ORDER BY c0 "
         f"ON CONFLICT (id) {on_conflict} RETURNING t.xmax = 0 AS created) "
         "SELECT count(*) FILTER (WHERE created), count(*) FROM written"
     )
@@ -154,6 +154,6 @@ def _add_products(connection: Connection, entity: Entity, valid: "ValidFile") ->
         source = f"SELECT c0, '{valid.product_key}' AS p FROM {_ROWS} WHERE n IS NULL"  # noqa: S608 - its form is known
     connection.run(
         f"INSERT INTO {table} ({owner}, product_key) SELECT c0, p FROM ({source}) AS s "  # noqa: S608 - every name is quoted or ours
-        f"WHERE NOT EXISTS (SELECT FROM {table} AS t WHERE t.{owner} = c0 AND t.product_key = p) "
+        f"WHERE NOT EXISTS (SELECT FROM {table} AS t WHERE t.{owner} = s.c0 AND t.product_key = s.p) "
         "ORDER BY c0, p ON CONFLICT DO NOTHING"
     )

@@ -282,6 +282,7 @@ def test_any_files_leave_the_store_as_the_rules_say(store: Store, files: list[tu
     "api_name",
     [
         *("order", "SELECT", "users", "excluded", "merged_rows", "value", "NULL", "rowid", "oid", "_rowid_"),
+        *("c0", "c1", "n", "p", "s", "t", "last", "lasts", "written", "px_rows"),
         *('a"b', "it's", "größe", "名前", "x y", "?1", ":name", "%s", "a.b", "x--"),
     ],
 )
