@@ -3,6 +3,7 @@
 import copy
 import gzip
 import json
+import os
 import re
 import subprocess
 import sys
@@ -243,6 +244,18 @@ def test_the_places_of_the_faults_are_written_as_errors_csv(tmp_path, capsys):
     assert captured.err.startswith(f"b.csv.gz: 2 rows, 2 columns, {size} bytes, ")
     assert main(["check", good, *USER, "--errors", str(tmp_path / "e.csv")]) == 0
     assert (tmp_path / "e.csv").read_bytes() == b"file,line,row,column,code,message\r\n", "nothing of the past is left"
+
+
+@pytest.mark.rule("F2")
+@pytest.mark.parametrize(
+    "variable", ["VALIDATION_ENABLED=False", "VALIDATION_DEPTH=SCHEMA_ONLY", "VALIDATION_DEPTH=DATA_ONLY"]
+)
+def test_no_variable_of_the_machine_turns_validation_off(variable):
+    name, _, value = f"PANDERA_{variable}".partition("=")
+    command = [sys.executable, "-m", "deployments.cli", "check", "-", *USER]
+    content = b"id,id,score\n1,1,x\n"
+    done = subprocess.run(command, input=content, capture_output=True, env={**os.environ, name: value})
+    assert b"Duplicate Column: 'id', Invalid number in Column 'score': 1 row (line 2)" in done.stdout
 
 
 SCHEMA = json.loads(resources.files("schemas").joinpath("check.schema.json").read_text(encoding="utf-8"))
