@@ -1,5 +1,6 @@
 """The settings that decide how a file is read: enough to validate one without any network (rules S1 to S5)."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated
 
@@ -31,8 +32,15 @@ def _product_key(text: str) -> str:
 
 
 def _codes(given: dict[str, int]) -> dict[str, int]:
-    """The codes, or PX's own where none are given."""
-    return given or dict(ENVIRONMENT_CODES)
+    """The codes, or PX's own where none are given; no two are the same."""
+    codes = given or dict(ENVIRONMENT_CODES)
+    if len({_production(codes), *codes.values()}) != len({PRODUCTION, *codes}):
+        raise ValueError("two of them have the same code; give each its own (production's is 1 unless it is named)")
+    return codes
+
+
+def _production(codes: Mapping[str, int]) -> int:
+    return codes.get(PRODUCTION, ENVIRONMENT_CODES[PRODUCTION])
 
 
 class Destination(Strict):
@@ -83,7 +91,7 @@ class Destination(Strict):
     @property
     def production(self) -> int:
         """Code that a key without an environment means (rule K1)."""
-        return self.environments.get(PRODUCTION, ENVIRONMENT_CODES[PRODUCTION])
+        return _production(self.environments)
 
     @property
     def fixed_product_key(self) -> ProductKey | None:

@@ -54,6 +54,7 @@ def test_what_production_means_is_a_setting() -> None:
     assert Destination(product_key_column="k").production == 1
     assert Destination(product_key_column="k", environments={"production": 7}).production == 7
     assert Destination(product_key_column="k", environments={"qa": 3}).production == 1
+    assert Destination(product_key_column="k", environments={"production": 2, "qa": 1}).production == 2
 
 
 @pytest.mark.rule("S4")
@@ -75,6 +76,12 @@ def test_what_production_means_is_a_setting() -> None:
         ),
         ({"product": "AP-X", "channel": 0}, ".channel", "greater than 0"),
         ({"product": "AP-X", "environments": {"qa": 0}}, ".environments.qa", "greater than 0"),
+        (
+            {"product_key_column": "k", "environments": {"production": 2, "qa": 2}},
+            ".environments",
+            "two of them have the same code",
+        ),
+        ({"product_key_column": "k", "environments": {"qa": 1}}, ".environments", "production's is 1 unless"),
         (
             {"product_key_column": "k", "allowed_product_keys": ["AP-X"]},
             ".allowed_product_keys.0",
