@@ -104,6 +104,8 @@ _ELEMENTS: dict[str, Element] = {
 
 #: Letters of one kind, quoted text, or other text as it stands.
 _TOKEN = re.compile(r"(?P<letter>[A-Za-z])(?P=letter)*|'(?P<quoted>(?:[^']|'')*)'|[^A-Za-z']")
+#: What two letters are read as that mean the year of a week and the day of a year.
+_CALENDAR_LETTERS = {"Y": "calendar year", "D": "day of the month"}
 _UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
@@ -130,7 +132,9 @@ class DateFormat:
                 why, the next two show the pattern and a caret under the place.
         """
         meant = _with_calendar_letters(pattern)
-        note = f"{pattern!r} is read as {meant!r}: calendar year and day of the month." if meant != pattern else ""
+        read_anew = {letter for letter, calendar in zip(pattern, meant, strict=True) if letter != calendar}
+        meanings = " and ".join(_CALENDAR_LETTERS[letter] for letter in sorted(read_anew, reverse=True))
+        note = f"{pattern!r} is read as {meant!r}: {meanings}." if meanings else ""
         try:
             parts = list(_parts(meant))
             _must_name_an_instant(_named(parts), end=len(meant))

@@ -183,18 +183,20 @@ def test_a_control_character_in_a_pattern_is_refused_and_not_printed():
 
 
 @pytest.mark.parametrize(
-    ("pattern", "meant"),
+    ("pattern", "meant", "meanings"),
     [
-        ("YYYYMMDD", "yyyyMMdd"),
-        ("YYYY-MM-DD", "yyyy-MM-dd"),
-        ("YYYY-MM-dd", "yyyy-MM-dd"),
-        ("D/M/YY", "d/M/yy"),
-        ("'YYYY' YYYY-MM-DD", "'YYYY' yyyy-MM-dd"),
+        ("YYYYMMDD", "yyyyMMdd", "calendar year and day of the month"),
+        ("YYYY-MM-DD", "yyyy-MM-dd", "calendar year and day of the month"),
+        ("YYYY-MM-dd", "yyyy-MM-dd", "calendar year"),
+        ("YYYY-DDD", "yyyy-DDD", "calendar year"),
+        ("yyyy-MM-DD", "yyyy-MM-dd", "day of the month"),
+        ("D/M/YY", "d/M/yy", "calendar year and day of the month"),
+        ("'YYYY' YYYY-MM-DD", "'YYYY' yyyy-MM-dd", "calendar year and day of the month"),
     ],
 )
-def test_week_year_and_day_of_year_are_read_as_calendar_letters_with_a_note(pattern, meant):
+def test_week_year_and_day_of_year_are_read_as_calendar_letters_with_a_note(pattern, meant, meanings):
     compiled, plain = DateFormat.compile(pattern), DateFormat.compile(meant)
-    assert compiled.note.startswith(f"{pattern!r} is read as {meant!r}")
+    assert compiled.note == f"{pattern!r} is read as {meant!r}: {meanings}."
     assert compiled.pattern == pattern
     assert [*map(str.lower, compiled.samples())] == [*map(str.lower, plain.samples())]
     assert plain.note == ""
