@@ -27,6 +27,8 @@ from schemas.valid_file import PRODUCT_KEY
 _TEXT = pd.ArrowDtype(pa.string())
 #: Unknown columns for which a known one is looked for; whoever has more has another problem than a slip of the pen.
 _SUGGESTED = 20
+#: What a name hardly is: a number, a date, a boolean, an e-mail address.
+_VALUE = re.compile(r"\s*[+-]?\.?[0-9]|\s*(true|false)\s*$|.*@", re.IGNORECASE | re.DOTALL)
 _OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 _WORDING = {
@@ -65,7 +67,12 @@ class FrameSchema:
             self._schema = self._schema.update_column(name, required=True)
 
     def header_issues(self, header: Sequence[str]) -> list[Issue]:
-        """Faults of the header in column order, then what is missing (rules H1 to H5, K2)."""
+        """Faults of the header in column order, then what is missing (rules H1 to H5, K2).
+
+        A first line that is a record, for want of a header, is not quoted (rule F3).
+        """
+        if not self.known(header) and any(map(_VALUE.match, header)):
+            return [Issue(Code.MISSING_HEADER, "Missing header: the first line holds values, no names of columns")]
         found = [
             Issue(Code.EMPTY_COLUMN_NAME, f"Empty Column name at position {position}")
             for position, name in enumerate(header, 1)

@@ -92,11 +92,19 @@ FAULTS = {
     "short booleans": ("PostgreSQL", "Invalid boolean in Column 'trackUsage'", b"id,trackUsage\n1,t\n"),
     "NaN": ("PostgreSQL", "Invalid number in Column 'score'", b"id,score\n1,NaN\n"),
     "upper case alias": ("Snowflake", "Unknown PX Column: 'EMAIL' (did you mean 'email'?)", b"id,EMAIL\n"),
-    "no header": ("Snowflake", "Unknown PX Column: '007'", b"007,a@example.com\n"),
+    "no header": (
+        "Snowflake",
+        "Missing header: the first line holds values, no names of columns",
+        b"007,a@example.com\n",
+    ),
     "a NULL": ("Snowflake", "Invalid number in Column 'score'", b"id,score\n1,\\N\n"),
     "unquoted comma": ("Snowflake", "Wrong number of fields", b"id,city\n1,Paris, Texas\n"),
     "backslash": ("Spark", "Text after a closing quote", b'id,city\n1,"say \\"hi\\""\n'),
-    "Spark without header": ("Spark", "Unknown PX Column: '007'", b"007,a@example.com\n"),
+    "Spark without header": (
+        "Spark",
+        "Missing header: the first line holds values, no names of columns",
+        b"007,a@example.com\n",
+    ),
     "milliseconds": (
         *("Spark", f"Invalid date in Column 'signUpDate' (expected {ISO})"),
         b"id,signUpDate\n1,2021-12-25T13:55:42.000Z\n",

@@ -101,6 +101,22 @@ def test_the_product_keys_column_is_required_and_no_attribute() -> None:
     assert told("id", "email", by=feed(destination={"product_key_column": "email"})) == []
 
 
+@pytest.mark.rule("F3")
+@pytest.mark.parametrize("value", ["007", "-1.5", ".5", "2021-12-25", "ada@example.com", "a\n@b", "TRUE", " 7 "])
+def test_a_record_in_place_of_the_header_is_not_quoted(value: str) -> None:
+    sentences = ["Missing header: the first line holds values, no names of columns"]
+    assert told("Ada", value) == told(value, "") == sentences
+    assert told("id", value) == [f"Unknown PX Column: {shown(value)}"]
+
+
+@pytest.mark.rule("H2")
+@pytest.mark.parametrize("name", ["userId", "e-mail", "plan2", "truedat", "Größe", "user 7"])
+def test_a_header_without_any_attribute_keeps_its_names(name: str) -> None:
+    [unknown, missing] = told(name)
+    assert unknown.startswith(f"Unknown PX Column: {shown(name)}")
+    assert missing == "Missing required Column: 'id'"
+
+
 @pytest.mark.rule("H4")
 @pytest.mark.rule("F3")
 @pytest.mark.parametrize(
