@@ -4,7 +4,7 @@ import difflib
 import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,7 @@ with warnings.catch_warnings():
 from schemas.catalogue import ID, Attribute, Catalogue
 from schemas.cells import Cells, Check, ProductKeyCells, cells_of
 from schemas.date_format import DateFormat
-from schemas.issues import LONGEST_SHOWN, Code, Issue, shown
+from schemas.issues import LONGEST_SHOWN, Code, Issue, cut, shown
 from schemas.settings import FileSettings
 from schemas.valid_file import PRODUCT_KEY
 
@@ -29,6 +29,8 @@ _TEXT = pd.ArrowDtype(pa.string())
 _SUGGESTED = 20
 #: What a name hardly is: a number, a date, a boolean, an e-mail address.
 _VALUE = re.compile(r"\s*[+-]?\.?[0-9]|\s*(true|false)\s*$|.*@", re.IGNORECASE | re.DOTALL)
+#: Names in one cell that are looked at for another separator than the comma.
+_SEPARATED = 4096
 _OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 _WORDING = {
@@ -93,7 +95,8 @@ class FrameSchema:
                     Issue(Code.DUPLICATE_COLUMN, f"Duplicate Column: {shown(name)}", column=name)
                     for name in map(str, error.failure_cases)
                 ]
-        return sorted(dict.fromkeys(found), key=lambda issue: _place(issue, places, len(header)))
+        in_order = sorted(dict.fromkeys(found), key=lambda issue: _place(issue, places, len(header)))
+        return [replace(issue, column=cut(issue.column)) for issue in in_order]
 
     def known(self, header: Sequence[str]) -> dict[str, int]:
         """The header's names that the schema has, each with the position where it stands first."""
@@ -192,7 +195,7 @@ def _unknown(name: str, absent: Sequence[str]) -> Issue:
 
 def _hint(name: str, absent: Sequence[str]) -> str:
     for separator, word in _OTHER_SEPARATORS.items():
-        if not set(absent).isdisjoint(name.split(separator)):
+        if not set(absent).isdisjoint(name.split(separator, _SEPARATED)):
             return f" (columns are separated by commas, not by {word})"
     close = suggestion(name, absent)
     return f" (did you mean {shown(close)}?)" if close else ""

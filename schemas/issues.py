@@ -56,7 +56,7 @@ class Issue:
         message: the wording without its place, `Invalid number in Column 'score'`.
         count: rows with this fault; 0 where it belongs to the file or the header, not to rows.
         lines: the first physical lines of those rows, five at most; the header is line 1.
-        column: header of the column, empty where none is meant.
+        column: header of the column, cut where it is very long, empty where none is meant.
     """
 
     code: Code
@@ -115,8 +115,12 @@ class Unreadable(Exception):
 
 def shown(name: str) -> str:
     """A header or file name in quotes, on one line, cut where it is very long."""
-    cut = name if len(name) <= LONGEST_SHOWN else f"{name[:LONGEST_SHOWN]}…"
-    return f"'{one_line(cut)}'"
+    return f"'{one_line(cut(name))}'"
+
+
+def cut(name: str) -> str:
+    """A name that a file has given, cut where it is very long."""
+    return name if len(name) <= LONGEST_SHOWN else f"{name[:LONGEST_SHOWN]}…"
 
 
 def one_line(name: str) -> str:

@@ -7,7 +7,7 @@ import pytest
 
 from schemas.catalogue import Catalogue, Entity, default_catalogue
 from schemas.frame_schema import FrameSchema, suggestion
-from schemas.issues import Code, shown
+from schemas.issues import Code, Issue, shown
 from tests.schemas.making import FEED, USER, feed, judged, keyed
 
 KNOWN = [attribute.api_name for attribute in USER.attributes]
@@ -177,8 +177,11 @@ def test_no_name_breaks_the_line_of_the_status_file(piece: str) -> None:
 
 @pytest.mark.rule("P3")
 def test_a_very_long_name_is_cut() -> None:
-    [sentence] = told("id", "z9" * 5000)
-    assert sentence == f"Unknown PX Column: '{'z9' * 50}…'"
+    name = f"{'z9' * 50}…"
+    assert FrameSchema(USER, FEED).header_issues(["id", "z9" * 5000, "email", "email"]) == [
+        Issue(Code.UNKNOWN_COLUMN, f"Unknown PX Column: '{name}'", column=name),
+        Issue(Code.DUPLICATE_COLUMN, "Duplicate Column: 'email'", column="email"),
+    ]
 
 
 @pytest.mark.rule("F5")
