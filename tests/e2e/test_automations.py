@@ -250,6 +250,22 @@ def test_a_run_that_has_died_is_marked_and_told(happened: Watched) -> None:
     assert "No heartbeat comes" in happened.told(f"{file}: Crashed")["body"]
 
 
+def test_a_pool_without_its_worker_is_told(watched: Watched, saved: list[list[str]]) -> None:
+    for pool in ("another", "px-import-docker"):
+        watched.server.ask("POST", "/work_pools/", name=pool, type="process")
+
+        def state(pool: str = pool) -> str:
+            return str(watched.server.ask("GET", f"/work_pools/{pool}")["status"])
+
+        command = ["prefect", "worker", "start", "--pool", pool, "--type", "process"]
+        with watched.server.background(f"worker-{pool}", *command, PREFECT_WORKER_HEARTBEAT_SECONDS="1"):
+            eventually(lambda: state() == "READY")
+        eventually(lambda: state() == "NOT_READY")
+    assert "The work pool px-import-docker has none" in watched.told("No worker takes the runs")["body"]
+    assert len(watched.events("prefect.work-pool.not-ready")) >= 2
+    assert not [each for each in watched.messages() if "another" in each["body"]]
+
+
 def test_a_notification_block_tells_too(happened: Watched) -> None:
     file = happened.folder / "one.yaml"
     one = AUTOMATIONS["px-import: rejected import"] | {"name": "px-import: by notification"}
