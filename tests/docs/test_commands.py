@@ -51,6 +51,7 @@ NOT_RUN = {
     "cd /opt/px-import": "it sets up a machine, as the next seven do",
     ".venv/bin/pip install": "it sets up a machine",
     "PREFECT_API_URL=": "it is for a machine that is set up, as the next one is",
+    "prefect block": "it takes a document away; tests/deployments does not",
     "runuser": "it takes an account of its own",
     "useradd": "it sets up a machine",
     "install -": "it sets up a machine",
