@@ -104,7 +104,8 @@ class SettingsFile(FeedSettings, ReadingSettings):
         default_factory=Authorization, description="Keys or a role; left out: the machine's own credentials."
     )
     store: SecretStr = Field(
-        description="Where records go, like sqlite:////var/lib/px/px.db or postgresql://user:password@host/database?schema=px."
+        description="Where records go, like sqlite:////var/lib/px-import/px.db "
+        "or postgresql://user:password@host/database?schema=px."
     )
 
     @field_validator("store")

@@ -41,7 +41,7 @@ class SqliteFile(Block, Form):
 
     path: Annotated[str, StringConstraints(pattern=r"^/.*[^/]$")] = Field(
         title="File",
-        description="Absolute path on the worker's machine, like /var/lib/px/px.db; its folder must be there.",
+        description="Absolute path on the worker's machine, like /var/lib/px-import/px.db; its folder must be there.",
     )
 
     @property

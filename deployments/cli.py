@@ -143,7 +143,7 @@ def _add_check(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     )
     add = check.add_argument
     add("files", nargs="*", metavar="FILE", help="gzipped CSV files; here also plain .csv, and - for standard input")
-    add("--settings", type=Path, metavar="SETTINGS.yaml", help="the feed's settings; the next four go before them")
+    add("--settings", type=Path, metavar="SETTINGS.yaml", help="the feed's settings; the next four override them")
     add("--entity", choices=[entity.value for entity in Entity], help="needed where there are no settings")
     add("--catalogue", type=Path, metavar="FILE", help="attributes as JSON; left out: PX's own")
     add("--date-format", metavar="PATTERN", help="Java pattern of the dates in the files")

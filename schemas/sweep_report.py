@@ -65,12 +65,12 @@ class SweepReport:
     def summary(self) -> str:
         """Message of the run's state: how many feeds, and which."""
         total = len(self.outcomes)
-        return f"{total} feed{'s' * (total != 1)}: {'; '.join(self._counts()) or 'none is saved'}"
+        return f"{total:,} feed{'s' * (total != 1)}: {'; '.join(self._counts()) or 'none is saved'}"
 
     def _counts(self) -> Iterator[str]:
         for fate in Fate:
             if names := self.named(fate):
-                yield f"{len(names)} {fate.value}" + ("" if fate is Fate.IDLE else f" ({_listed(names)})")
+                yield f"{len(names):,} {fate.value}" + ("" if fate is Fate.IDLE else f" ({_listed(names)})")
 
     def named(self, fate: Fate) -> list[str]:
         """Names of the feeds with this fate."""
@@ -84,10 +84,10 @@ class SweepReport:
         told.sort(key=lambda outcome: (order.index(outcome.fate), outcome.feed))
         lines = [{"feed": each.feed, "": each.fate.value, "what": each.said} for each in told[:_MOST_LINES]]
         if len(told) > _MOST_LINES:
-            lines.append({"feed": "…", "": "", "what": f"{len(told) - _MOST_LINES} more feeds"})
+            lines.append({"feed": "…", "": "", "what": f"{len(told) - _MOST_LINES:,} more feeds"})
         return lines
 
 
 def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    more = f" and {len(names) - _MOST_NAMED:,} more" if len(names) > _MOST_NAMED else ""
     return ", ".join(names[:_MOST_NAMED]) + more

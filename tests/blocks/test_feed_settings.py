@@ -28,7 +28,7 @@ EVERYTHING = dedent("""\
       product_key_column: productKey
     date_format: yyyy-MM-dd'T'HH:mm:ssX
     catalogue: catalogues/users.json
-    store: sqlite:////var/lib/px/px.db
+    store: sqlite:////var/lib/px-import/px.db
     status_endpoint:
       url: https://www.example.com/prd/data-export
       api_key: ${PX_CALLBACK_KEY}

@@ -214,7 +214,7 @@ def test_a_mistake_of_ours_stays_what_it_is(store: SqliteStore) -> None:
 @pytest.mark.parametrize(
     ("url", "path"),
     [
-        ("sqlite:////var/lib/px/px.db", Path("/var/lib/px/px.db")),
+        ("sqlite:////var/lib/px-import/px.db", Path("/var/lib/px-import/px.db")),
         ("SQLite:////var/px?x#y %20.db", Path("/var/px?x#y %20.db")),
     ],
 )

@@ -31,9 +31,9 @@ def test_a_block_leads_where_the_url_leads(url: str) -> None:
 
 
 def test_a_block_leads_to_the_file_of_its_url() -> None:
-    block = store_block("sqlite:////var/lib/px/px.db")
-    assert block == SqliteFile(path="/var/lib/px/px.db")
-    assert open_store(block.url.get_secret_value()).name == "/var/lib/px/px.db"
+    block = store_block("sqlite:////var/lib/px-import/px.db")
+    assert block == SqliteFile(path="/var/lib/px-import/px.db")
+    assert open_store(block.url.get_secret_value()).name == "/var/lib/px-import/px.db"
 
 
 @pytest.mark.rule("S10")

@@ -20,7 +20,7 @@ DOCUMENT = {
     "feed": "users",
     "bucket": "ABC123/export",
     "destination": {"product": "AP-XXXXXXXXXX"},
-    "store": "sqlite:////var/lib/px/px.db",
+    "store": "sqlite:////var/lib/px-import/px.db",
 }
 
 

@@ -4,9 +4,11 @@ import os
 import shutil
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from prefect.settings.models.server.services import ServerServicesDBVacuumSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 UNITS = sorted((ROOT / "deployments" / "systemd").glob("*.service"))
@@ -72,3 +74,12 @@ def test_the_server_listens_on_this_machine_only_keeps_its_leases_on_disk_and_te
     lease_storage = environment["PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE"]
     assert lease_storage == "prefect.server.concurrency.lease_storage.filesystem"
     assert (environment["DO_NOT_TRACK"], environment["PREFECT_SERVER_ANALYTICS_ENABLED"]) == ("1", "false")
+
+
+def test_old_runs_go_after_thirty_days(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In words that Prefect knows: it ignores any other without a sound."""
+    for value in values(SERVER, "Environment"):
+        monkeypatch.setenv(*value.split("=", 1))
+    vacuum = ServerServicesDBVacuumSettings()
+    assert vacuum.enabled_vacuum_types == {"events", "flow_runs", "orphans"}
+    assert vacuum.retention_period == timedelta(days=30)

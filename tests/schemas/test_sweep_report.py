@@ -28,7 +28,7 @@ def test_trouble_is_told_from_the_rest() -> None:
 
 def test_the_message_names_twenty_and_counts_the_others() -> None:
     many = SweepReport(tuple(FeedOutcome(f"f{n:04}", Fate.TROUBLE, "x") for n in range(3000)))
-    assert many.summary.startswith("3000 feeds: 3000 in trouble (f0000, f0001, ")
-    assert many.summary.endswith("f0019 and 2980 more)")
+    assert many.summary.startswith("3,000 feeds: 3,000 in trouble (f0000, f0001, ")
+    assert many.summary.endswith("f0019 and 2,980 more)")
     assert len(many.table) == 1001
-    assert many.table[-1]["what"] == "2000 more feeds"
+    assert many.table[-1]["what"] == "2,000 more feeds"
