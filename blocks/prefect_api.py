@@ -13,7 +13,7 @@ def asking_prefect() -> Iterator[None]:
     """Calls of Prefect's API.
 
     Raises:
-        SettingsError: the server cannot be reached, refuses the caller or does not start; in place of Prefect's own.
+        SettingsError: the server cannot be reached, refuses the caller, fails or does not start.
     """
     try:
         yield
@@ -23,7 +23,10 @@ def asking_prefect() -> Iterator[None]:
             raise SettingsError("PREFECT_API_AUTH_STRING", "the Prefect server wants another user:password") from None
         if code == 404:
             raise _no_api() from None
-        raise
+        if code < 500:
+            raise
+        cause = "its log says why; with another PREFECT_SERVER_ENCRYPTION_KEY it cannot read the blocks that it has"
+        raise SettingsError("PREFECT_API_URL", f"the Prefect server failed (HTTP {code}): {cause}") from None
     except httpx.TransportError as exc:
         raise _unreachable(type(exc).__name__) from None
     except RuntimeError as exc:  # Prefect's own, told by its text alone

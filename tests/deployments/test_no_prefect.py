@@ -43,3 +43,11 @@ def test_the_address_is_not_that_of_its_api(settings: Path, command: str) -> Non
     with AnsweringServer(lambda _: Answer(404)) as server:
         told = said(server.url, command, settings)
     assert told == "px-import: PREFECT_API_URL: no Prefect API answers there; the address ends in /api.\n"
+
+
+@pytest.mark.parametrize("command", ["deliveries", "apply SETTINGS"])
+def test_the_server_fails(settings: Path, command: str) -> None:
+    with AnsweringServer(lambda _: Answer(500)) as server:
+        told = said(server.url, command, settings)
+    cause = "its log says why; with another PREFECT_SERVER_ENCRYPTION_KEY it cannot read the blocks that it has"
+    assert told == f"px-import: PREFECT_API_URL: the Prefect server failed (HTTP 500): {cause}.\n"
