@@ -15,6 +15,8 @@ INTERRUPTED, TERMINATED = 130, 143  # as a shell counts them
 #: For whatever a command asks of Prefect: no word to anybody outside.
 _PREFECT = {"DO_NOT_TRACK": "1", "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
 
+_SAVED = "a feed saved in Prefect; may be given several times"
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
@@ -71,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
 
     run = commands.add_parser("run", help="one tick now: import what waits")
     run.add_argument("settings", nargs="*", type=Path, metavar="SETTINGS.yaml", help="settings files, one a feed")
-    run.add_argument("--feed", action="append", default=[], metavar="NAME", help="a feed saved in Prefect")
+    run.add_argument("--feed", action="append", default=[], metavar="NAME", help=_SAVED)
     run.add_argument("--verbose", action="store_true", help="show Prefect's log")
     run.set_defaults(command=_run)
 
@@ -83,7 +85,7 @@ def _parser() -> argparse.ArgumentParser:
 
     serve = commands.add_parser("serve", help="import feeds every quarter of an hour, in one process without a worker")
     serve.add_argument("settings", nargs="*", type=Path, metavar="SETTINGS.yaml", help="settings files, one a feed")
-    serve.add_argument("--feed", action="append", default=[], metavar="NAME", help="a feed saved in Prefect")
+    serve.add_argument("--feed", action="append", default=[], metavar="NAME", help=_SAVED)
     serve.set_defaults(command=_serve)
 
     iam = commands.add_parser("iam", help="print the rights that AWS must grant a feed: role, trust and bucket policy")
@@ -128,7 +130,7 @@ def _add_doctor(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     )
     add = doctor.add_argument
     add("settings", nargs="*", type=Path, metavar="SETTINGS.yaml", help="settings files, one a feed")
-    add("--feed", action="append", default=[], metavar="NAME", help="a feed saved in Prefect")
+    add("--feed", action="append", default=[], metavar="NAME", help=_SAVED)
     add("--send-test", action="store_true", help="POST a test to the status endpoint, which tells of no delivery")
     add("--json", action="store_true", help="print JSON, described by schemas/doctor.schema.json")
     doctor.set_defaults(command=_doctor)
@@ -174,7 +176,8 @@ def _add_deliveries(commands: "argparse._SubParsersAction[argparse.ArgumentParse
     )
     add = deliveries.add_argument
     add("settings", nargs="*", metavar="[show ID] SETTINGS.yaml", help="whose ledgers are read")
-    add("--feed", default="", metavar="NAME", help="only this feed")
+    add("--feed", action="append", default=[], metavar="NAME", help="only this feed; may be given several times")
+    add("--last", type=_positive, metavar="N", help="only so many of each feed, the newest; left out: all")
     add("--json", action="store_true", help="print JSON")
     deliveries.set_defaults(command=_deliveries)
 
@@ -184,7 +187,8 @@ def _add_callbacks(commands: "argparse._SubParsersAction[argparse.ArgumentParser
     verbs = callbacks.add_subparsers(required=True, metavar="list|resend")
     listed = verbs.add_parser("list", help="all callbacks, and what came of them")
     listed.add_argument("settings", nargs="*", type=Path, metavar="SETTINGS.yaml", help="whose ledgers are read")
-    listed.add_argument("--feed", default="", metavar="NAME", help="only this feed")
+    only = "only this feed; may be given several times"
+    listed.add_argument("--feed", action="append", default=[], metavar="NAME", help=only)
     listed.add_argument("--json", action="store_true", help="print JSON")
     listed.set_defaults(command=_list_callbacks)
     resent = verbs.add_parser("resend", help="send one now, under the same id and with the same body")
@@ -317,7 +321,8 @@ def _deliveries(options: argparse.Namespace) -> int:
         case ["show", beginning, *files]:
             return show_delivery(beginning, [Path(file) for file in files], as_json=options.json)
         case files:
-            return deliveries([Path(file) for file in files], options.feed, as_json=options.json)
+            paths = [Path(file) for file in files]
+            return deliveries(paths, options.feed, last=options.last, as_json=options.json)
 
 
 def _list_callbacks(options: argparse.Namespace) -> int:
