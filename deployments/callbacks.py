@@ -12,6 +12,7 @@ from blocks.import_settings import ImportSettings
 from blocks.ledger import Ledger
 from blocks.outbox import CallbackRecord
 from deployments.deliveries import callback_json, callback_words
+from deployments.exit_codes import TROUBLE
 from deployments.ledgers import feeds_of, ledger_of, of_each, saved_settings
 from deployments.tables import Column, beginnings, show, terminal
 from flows.tell_again import tell_again
@@ -40,7 +41,7 @@ def list_callbacks(files: list[Path], feeds: list[str], *, as_json: bool) -> int
     else:
         console = terminal()
         _show(console, found) if found else console.print("No callbacks yet.")
-    return 0 if are_all else 2
+    return 0 if are_all else TROUBLE
 
 
 def resend(beginning: str, files: list[Path], *, again: bool) -> int:
@@ -66,10 +67,10 @@ def resend(beginning: str, files: list[Path], *, again: bool) -> int:
         print(
             f"px-import: a run is importing {callback.feed!r} right now; try again when it has ended", file=sys.stderr
         )
-        return 2
+        return TROUBLE
     [after] = [each for each in ledger_of(settings).callbacks(callback.feed) if each.id == callback.id]
     print(f"{after.feed} dt={after.day} {callback_words(after)}")
-    return 0 if after.received_at else 2
+    return 0 if after.received_at else TROUBLE
 
 
 def _find(beginning: str, files: list[Path]) -> tuple[ImportSettings, CallbackRecord]:

@@ -16,6 +16,7 @@ from typing import Any
 import pyarrow as pa
 
 from blocks.reading_settings import BLOCK_REFERENCE, ReadingSettings, read_catalogue_file
+from deployments.exit_codes import TROUBLE
 from schemas.catalogue import Catalogue
 from schemas.csv_table import CsvTable
 from schemas.date_format import DateFormat
@@ -283,7 +284,7 @@ def explain_date_format(given: Given, files: list[str]) -> int:
         date_format = DateFormat.compile(pattern)
     except ValueError as exc:
         print(f"px-import: date format: {exc}", file=sys.stderr)
-        return 2
+        return TROUBLE
     print(f"Date format: {pattern}")
     if date_format.note:
         print(f"Note: {date_format.note}")

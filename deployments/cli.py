@@ -6,11 +6,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from deployments.exit_codes import INTERRUPTED, TERMINATED, TROUBLE
 from schemas.catalogue import Entity
 from schemas.errors import ImporterError, SettingsError
-
-TROUBLE = 2
-INTERRUPTED, TERMINATED = 130, 143  # as a shell counts them
 
 #: For whatever a command asks of Prefect: no word to anybody outside.
 _PREFECT = {"DO_NOT_TRACK": "1", "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}

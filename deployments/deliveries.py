@@ -14,6 +14,7 @@ from rich.markup import escape
 from blocks.history import Step, StepName
 from blocks.ledger import Ledger
 from blocks.outbox import CallbackRecord
+from deployments.exit_codes import TROUBLE
 from deployments.ledgers import feeds_of, ledgers_of, of_each
 from deployments.tables import Column, beginnings, show, terminal
 from schemas.delivery import Stage
@@ -52,7 +53,7 @@ def deliveries(files: list[Path], feeds: list[str], *, last: int | None, as_json
     else:
         console = terminal()
         _show_records(console, records) if records else console.print("No deliveries yet.")
-    return 0 if are_all else 2
+    return 0 if are_all else TROUBLE
 
 
 def show_delivery(beginning: str, files: list[Path], *, as_json: bool) -> int:
