@@ -287,10 +287,9 @@ def _show_default(options: argparse.Namespace) -> int:
 
 
 def _apply(options: argparse.Namespace) -> int:
+    _refuse_what_has_no_effect(options)
     from deployments.apply import apply
 
-    if not options.settings and not options.automations:
-        raise SettingsError("", "name a settings file, or give --automations")
     if options.settings:
         apply(options.settings, deploy=options.deploy)
     if options.automations:
@@ -298,6 +297,16 @@ def _apply(options: argparse.Namespace) -> int:
 
         apply_automations(SHIPPED if options.automations == Path() else options.automations, options.notify)
     return 0
+
+
+def _refuse_what_has_no_effect(options: argparse.Namespace) -> None:
+    """Of `apply`: an option that nothing would come of."""
+    if options.notify and not options.automations:
+        raise SettingsError("--notify", "automations send the messages; add --automations, or leave --notify out")
+    if options.deploy and not options.settings:
+        raise SettingsError("--deploy", "name the settings files of the feeds to deploy, before any --automations")
+    if not options.settings and not options.automations:
+        raise SettingsError("", "name a settings file, or give --automations")
 
 
 def _serve(options: argparse.Namespace) -> int:
@@ -313,37 +322,66 @@ def _iam(options: argparse.Namespace) -> int:
 
 
 def _deliveries(options: argparse.Namespace) -> int:
+    from deployments.run import keep_quiet
+
+    keep_quiet()
     from deployments.deliveries import deliveries, show_delivery
 
     match options.settings:
-        case ["show", beginning, *files]:
+        case ["show", *rest]:
+            beginning, *files = _one_delivery(rest, options)
             return show_delivery(beginning, [Path(file) for file in files], as_json=options.json)
         case files:
             paths = [Path(file) for file in files]
             return deliveries(paths, options.feed, last=options.last, as_json=options.json)
 
 
+def _one_delivery(rest: list[str], options: argparse.Namespace) -> list[str]:
+    """What follows `show`, which begins with an id."""
+    for option, given in {"--feed": options.feed, "--last": options.last}.items():
+        if given:
+            raise SettingsError(option, f"show tells of the one delivery that is named; leave {option} out")
+    if not rest or _is_settings_file(rest[0]):
+        raise SettingsError("ID", "name a delivery after show; px-import deliveries lists them")
+    return rest
+
+
 def _list_callbacks(options: argparse.Namespace) -> int:
+    from deployments.run import keep_quiet
+
+    keep_quiet()
     from deployments.callbacks import list_callbacks
 
     return list_callbacks(options.settings, options.feed, as_json=options.json)
 
 
 def _resend(options: argparse.Namespace) -> int:
+    from deployments.run import keep_quiet
+
+    keep_quiet()
     from deployments.callbacks import resend
 
+    if _is_settings_file(options.id):
+        raise SettingsError("ID", "name a callback after resend; px-import callbacks list shows them")
     return resend(options.id, options.settings, again=options.again)
 
 
 def _replay(options: argparse.Namespace) -> int:
     from deployments.replay import list_missing, replay
-    from schemas.errors import SettingsError
 
+    if options.id is None and not options.missing and not _is_settings_file(options.settings):
+        raise SettingsError("SETTINGS.yaml", "name the settings file of the feed, too, after the delivery")
     if options.missing and options.id is None:
         return list_missing(options.settings)
     if options.missing or options.id is None:
         raise SettingsError("ID", "name one delivery, or list those that the ledger does not know with --missing alone")
     return replay(options.id, options.settings, even_if_newer=options.even_if_newer)
+
+
+def _is_settings_file(argument: str | Path) -> bool:
+    """Whether it was meant as one, and so does not name a delivery or a callback."""
+    path = Path(argument)
+    return path.suffix in {".yaml", ".yml"} or path.is_file()
 
 
 def _chaos(options: argparse.Namespace) -> int:
