@@ -33,8 +33,9 @@ def replay(name: str, path: Path, *, even_if_newer: bool) -> int:
         )
         return TROUBLE
     place = settings.zone.url(settings.zone.folder_prefix(archive.delivery.day))
-    files = "1 file is" if len(archive.objects) == 1 else f"{len(archive.objects)} files are"
-    print(f"{files} laid out in {place}; the next run imports them as a new delivery.")
+    number = len(archive.objects)
+    files, them = ("1 file is", "it") if number == 1 else (f"{number} files are", "them")
+    print(f"{files} laid out in {place}; the next run imports {them} as a new delivery.")
     return 0
 
 
