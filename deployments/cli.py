@@ -139,7 +139,8 @@ def _add_check(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "check",
         help="validate files without touching anything",
         description="Print what status.txt would say of these files.",
-        epilog="Exits with 0 if all files are accepted, 1 if any is rejected, 2 if something cannot be read.",
+        epilog="Exits with 0 if all files are accepted, 1 if any is rejected, 2 if something cannot be read; the other "
+        "files are checked all the same.",
     )
     add = check.add_argument
     add("files", nargs="*", metavar="FILE", help="gzipped CSV files; here also plain .csv, and - for standard input")
