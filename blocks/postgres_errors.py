@@ -22,6 +22,8 @@ _NOT_IN_ENCODING = ("22P05",)
 _LOGIN = re.compile("authentication|password|pg_hba.conf|role .* (does not exist|is not permitted)")
 _CERTIFICATE = re.compile("certificate|does not support SSL|sslmode")
 _FULL = re.compile("No space left on device|Disk quota exceeded")
+_DENIED = re.compile("permission denied")
+_ANYTHING = re.compile(r"\S")
 _NO_DATABASE = re.compile("database .* does not exist")
 
 
@@ -65,18 +67,23 @@ def _without_code(error: psycopg.Error, store: str) -> ImporterError | None:
         return None
     # where a host has several addresses, the last one's answer comes first
     last = str(error).partition("\nMultiple connection attempts")[0]
-    said = " ".join(last.removeprefix("connection failed: ").split()).rstrip("?.")
-    if _LOGIN.search(said):
+    lines = [" ".join(line.split()).rstrip("?.") for line in last.removeprefix("connection failed: ").splitlines()]
+    if said := _first(lines, _LOGIN):
         cure = "check user and password in the store's URL, and that the server's pg_hba.conf lets this machine in"
         return AccessRefused("log in to", store, said, cure)
-    if "permission denied" in said:
+    if said := _first(lines, _DENIED):
         return _not_granted(store, said)
-    if _CERTIFICATE.search(said):
+    if said := _first(lines, _CERTIFICATE):
         cure = "see sslmode and sslrootcert in docs/store.md"
         return SettingsError("store", f"no trusted connection to {store}: {said}; {cure}")
-    if _NO_DATABASE.search(said):
+    if _first(lines, _NO_DATABASE):
         return SettingsError("store", f"{store}: there is no such database; create it or name another")
-    return _busy(store, said)
+    return _busy(store, _first(lines, _FULL) or _first(lines, _ANYTHING))
+
+
+def _first(lines: list[str], what: re.Pattern[str]) -> str:
+    """The first line that says it; empty if none does. The lines after it are advice, or another try."""
+    return next((line for line in lines if what.search(line)), "")
 
 
 def _busy(store: str, said: str) -> StoreBusy:

@@ -7,25 +7,26 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from blocks.import_settings import ImportSettings
 from blocks.ledger import Ledger
 from blocks.outbox import CallbackRecord
 from deployments.deliveries import callback_json, callback_words
+from deployments.exit_codes import TROUBLE
 from deployments.ledgers import feeds_of, ledger_of, of_each, saved_settings
+from deployments.tables import Column, beginnings, show, terminal
 from flows.tell_again import tell_again
 from schemas.errors import SettingsError
 
-_PLAIN_WIDTH = 200
+_LEAST_STATE = 30  # characters on a line
 
 
-def list_callbacks(files: list[Path], feed: str, *, as_json: bool) -> int:
+def list_callbacks(files: list[Path], feeds: list[str], *, as_json: bool) -> int:
     """Print what the status endpoints were told or are still to be told, the latest delivery of each feed first.
 
     Args:
         files: settings files whose stores are read; none: those of the feeds saved in Prefect.
-        feed: only this one; empty for all.
+        feeds: only these; none for all.
         as_json: print an array instead of a table.
 
     Returns:
@@ -34,13 +35,13 @@ def list_callbacks(files: list[Path], feed: str, *, as_json: bool) -> int:
     Raises:
         SettingsError, StoreBusy: the settings, or every store, cannot be read.
     """
-    found, are_all = of_each(feeds_of(files, feed), Ledger.callbacks)
+    found, are_all = of_each(feeds_of(files, feeds), Ledger.callbacks)
     if as_json:
         print(json.dumps([callback_json(each) for each in found], ensure_ascii=False, indent=2))
     else:
-        console = Console(highlight=False, width=None if sys.stdout.isatty() else _PLAIN_WIDTH)
-        console.print(_table(found) if found else "No callbacks yet.")
-    return 0 if are_all else 2
+        console = terminal()
+        _show(console, found) if found else console.print("No callbacks yet.")
+    return 0 if are_all else TROUBLE
 
 
 def resend(beginning: str, files: list[Path], *, again: bool) -> int:
@@ -66,10 +67,10 @@ def resend(beginning: str, files: list[Path], *, again: bool) -> int:
         print(
             f"px-import: a run is importing {callback.feed!r} right now; try again when it has ended", file=sys.stderr
         )
-        return 2
+        return TROUBLE
     [after] = [each for each in ledger_of(settings).callbacks(callback.feed) if each.id == callback.id]
     print(f"{after.feed} dt={after.day} {callback_words(after)}")
-    return 0 if after.received_at else 2
+    return 0 if after.received_at else TROUBLE
 
 
 def _find(beginning: str, files: list[Path]) -> tuple[ImportSettings, CallbackRecord]:
@@ -87,9 +88,14 @@ def _find(beginning: str, files: list[Path]) -> tuple[ImportSettings, CallbackRe
     raise SettingsError("ID", f"no callback begins with {beginning!r}; px-import callbacks list shows them")
 
 
-def _table(callbacks: list[CallbackRecord]) -> Table:
-    table = Table("feed", "folder", "state", box=None)
-    table.add_column("callback", no_wrap=True)
-    for callback in callbacks:
-        table.add_row(escape(callback.feed), f"dt={callback.day}", escape(callback_words(callback)), callback.id)
-    return table
+def _show(console: Console, callbacks: list[CallbackRecord]) -> None:
+    ids = tuple(each.id for each in callbacks)
+    parts = [
+        Column("feed", tuple(escape(each.feed) for each in callbacks)),
+        Column("folder", tuple(f"dt={each.day}" for each in callbacks)),
+    ]
+    states = tuple(escape(callback_words(each)) for each in callbacks)
+    brief = tuple(escape(callback_words(each, with_answer=not each.received_at)) for each in callbacks)
+    wide = [Column("state", states), Column("callback", ids)]
+    narrow = [Column("state", brief, folds_to=_LEAST_STATE), Column("callback", beginnings(ids))]
+    show(console, parts + wide, parts + narrow)

@@ -16,6 +16,7 @@ from typing import Any
 import pyarrow as pa
 
 from blocks.reading_settings import BLOCK_REFERENCE, ReadingSettings, read_catalogue_file
+from deployments.exit_codes import TROUBLE
 from schemas.catalogue import Catalogue
 from schemas.csv_table import CsvTable
 from schemas.date_format import DateFormat
@@ -125,6 +126,9 @@ class Checked:
 def check(files: list[str], given: Given, *, errors: Path | None, as_json: bool, summary: bool) -> int:
     """Validate files and print what `status.txt` would hold, that and nothing else, to standard output.
 
+    A file that cannot be read hides no other: what is wrong with those is told all the same. SUCCESS is not, for it
+    would be said of files that nobody has looked at; then the accepted ones have their lines, and there is no JSON.
+
     Args:
         files: paths; `-` is standard input.
         given: how they are read.
@@ -133,29 +137,32 @@ def check(files: list[str], given: Given, *, errors: Path | None, as_json: bool,
         summary: add a line of figures for each file on standard error.
 
     Returns:
-        0 all are accepted, 1 any is rejected.
+        0 all are accepted, 1 any is rejected, 2 any cannot be read.
 
     Raises:
-        SettingsError: the settings or a file cannot be read, or `errors` cannot be written.
+        SettingsError: the settings cannot be read, or `errors` cannot be written.
     """
     _refuse_impossible(files, errors)
     settings = given.settings()
     catalogue = given.attribute_catalogue(settings)
     with tempfile.TemporaryDirectory(prefix="px-import-check-") as folder:
-        checked = [_checked(file, settings, catalogue, Path(folder)) for file in files]
-    outcomes = [each.outcome for each in checked]
-    accepted = not any(outcome.issues for outcome in outcomes)
-    verdict = verdict_of(accepted)
-    if errors:
+        results = [_checked(file, settings, catalogue, Path(folder)) for file in files]
+    checked = [each for each in results if isinstance(each, Checked)]
+    unread = [each for each in results if isinstance(each, SettingsError)]
+    if errors and checked:
         _write(errors, errors_csv(_named_places(checked), settings.limits.max_error_lines))
-    if as_json:
-        document = _document(verdict, settings, catalogue, checked)
-        print(json.dumps(document, ensure_ascii=False, indent=2))
-    else:
-        print(f"{verdict}\n{message_of(outcomes)}")
+    accepted = not any(each.outcome.issues for each in checked)
+    verdict = "" if accepted and unread else verdict_of(accepted)
+    if as_json and verdict:
+        print(json.dumps(_document(verdict, settings, catalogue, checked), ensure_ascii=False, indent=2))
+    elif checked and not as_json:
+        lines = message_of([each.outcome for each in checked], named=len(files) > 1)
+        print("\n".join(filter(None, [verdict, lines])))
     for each in checked:
         _tell(each, summary=summary)
-    return int(not accepted)
+    for trouble in unread:
+        print(f"px-import: {trouble}", file=sys.stderr)
+    return TROUBLE if unread else int(not accepted)
 
 
 def _refuse_impossible(files: list[str], errors: Path | None) -> None:
@@ -167,8 +174,8 @@ def _refuse_impossible(files: list[str], errors: Path | None) -> None:
         raise SettingsError("--errors", f"{errors} is one of the files to check; name another")
 
 
-def _checked(file: str, settings: ReadingSettings, catalogue: Catalogue, folder: Path) -> Checked:
-    """One file, from its bytes to what is said of it."""
+def _checked(file: str, settings: ReadingSettings, catalogue: Catalogue, folder: Path) -> Checked | SettingsError:
+    """One file, from its bytes to what is said of it; or why it cannot be read."""
     started = time.monotonic()
     name, path = Path(file).name, Path(file)
     try:
@@ -182,7 +189,7 @@ def _checked(file: str, settings: ReadingSettings, catalogue: Catalogue, folder:
         verdict, columns = _verdict(gzipped, settings, catalogue) if gzipped else (unsupported(name), 0)
         size_bytes = path.stat().st_size
     except OSError as exc:
-        raise SettingsError(file, f"the file cannot be read ({exc.strerror or exc})") from None
+        return SettingsError(file, f"the file cannot be read ({exc.strerror or exc})")
     if isinstance(verdict, Rejection):
         places, counts, issues = verdict.places, None, verdict.issues
     else:
@@ -283,7 +290,7 @@ def explain_date_format(given: Given, files: list[str]) -> int:
         date_format = DateFormat.compile(pattern)
     except ValueError as exc:
         print(f"px-import: date format: {exc}", file=sys.stderr)
-        return 2
+        return TROUBLE
     print(f"Date format: {pattern}")
     if date_format.note:
         print(f"Note: {date_format.note}")

@@ -6,14 +6,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from deployments.exit_codes import INTERRUPTED, TERMINATED, TROUBLE
 from schemas.catalogue import Entity
 from schemas.errors import ImporterError, SettingsError
 
-TROUBLE = 2
-INTERRUPTED, TERMINATED = 130, 143  # as a shell counts them
-
 #: For whatever a command asks of Prefect: no word to anybody outside.
 _PREFECT = {"DO_NOT_TRACK": "1", "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
+
+_SAVED = "a feed saved in Prefect; may be given several times"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -71,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
 
     run = commands.add_parser("run", help="one tick now: import what waits")
     run.add_argument("settings", nargs="*", type=Path, metavar="SETTINGS.yaml", help="settings files, one a feed")
-    run.add_argument("--feed", action="append", default=[], metavar="NAME", help="a feed saved in Prefect")
+    run.add_argument("--feed", action="append", default=[], metavar="NAME", help=_SAVED)
     run.add_argument("--verbose", action="store_true", help="show Prefect's log")
     run.set_defaults(command=_run)
 
@@ -83,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
 
     serve = commands.add_parser("serve", help="import feeds every quarter of an hour, in one process without a worker")
     serve.add_argument("settings", nargs="*", type=Path, metavar="SETTINGS.yaml", help="settings files, one a feed")
-    serve.add_argument("--feed", action="append", default=[], metavar="NAME", help="a feed saved in Prefect")
+    serve.add_argument("--feed", action="append", default=[], metavar="NAME", help=_SAVED)
     serve.set_defaults(command=_serve)
 
     iam = commands.add_parser("iam", help="print the rights that AWS must grant a feed: role, trust and bucket policy")
@@ -128,7 +128,7 @@ def _add_doctor(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     )
     add = doctor.add_argument
     add("settings", nargs="*", type=Path, metavar="SETTINGS.yaml", help="settings files, one a feed")
-    add("--feed", action="append", default=[], metavar="NAME", help="a feed saved in Prefect")
+    add("--feed", action="append", default=[], metavar="NAME", help=_SAVED)
     add("--send-test", action="store_true", help="POST a test to the status endpoint, which tells of no delivery")
     add("--json", action="store_true", help="print JSON, described by schemas/doctor.schema.json")
     doctor.set_defaults(command=_doctor)
@@ -139,7 +139,8 @@ def _add_check(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "check",
         help="validate files without touching anything",
         description="Print what status.txt would say of these files.",
-        epilog="Exits with 0 if all files are accepted, 1 if any is rejected, 2 if something cannot be read.",
+        epilog="Exits with 0 if all files are accepted, 1 if any is rejected, 2 if something cannot be read; the other "
+        "files are checked all the same.",
     )
     add = check.add_argument
     add("files", nargs="*", metavar="FILE", help="gzipped CSV files; here also plain .csv, and - for standard input")
@@ -174,7 +175,8 @@ def _add_deliveries(commands: "argparse._SubParsersAction[argparse.ArgumentParse
     )
     add = deliveries.add_argument
     add("settings", nargs="*", metavar="[show ID] SETTINGS.yaml", help="whose ledgers are read")
-    add("--feed", default="", metavar="NAME", help="only this feed")
+    add("--feed", action="append", default=[], metavar="NAME", help="only this feed; may be given several times")
+    add("--last", type=_positive, metavar="N", help="only so many of each feed, the newest; left out: all")
     add("--json", action="store_true", help="print JSON")
     deliveries.set_defaults(command=_deliveries)
 
@@ -184,7 +186,8 @@ def _add_callbacks(commands: "argparse._SubParsersAction[argparse.ArgumentParser
     verbs = callbacks.add_subparsers(required=True, metavar="list|resend")
     listed = verbs.add_parser("list", help="all callbacks, and what came of them")
     listed.add_argument("settings", nargs="*", type=Path, metavar="SETTINGS.yaml", help="whose ledgers are read")
-    listed.add_argument("--feed", default="", metavar="NAME", help="only this feed")
+    only = "only this feed; may be given several times"
+    listed.add_argument("--feed", action="append", default=[], metavar="NAME", help=only)
     listed.add_argument("--json", action="store_true", help="print JSON")
     listed.set_defaults(command=_list_callbacks)
     resent = verbs.add_parser("resend", help="send one now, under the same id and with the same body")
@@ -285,10 +288,9 @@ def _show_default(options: argparse.Namespace) -> int:
 
 
 def _apply(options: argparse.Namespace) -> int:
+    _refuse_what_has_no_effect(options)
     from deployments.apply import apply
 
-    if not options.settings and not options.automations:
-        raise SettingsError("", "name a settings file, or give --automations")
     if options.settings:
         apply(options.settings, deploy=options.deploy)
     if options.automations:
@@ -296,6 +298,16 @@ def _apply(options: argparse.Namespace) -> int:
 
         apply_automations(SHIPPED if options.automations == Path() else options.automations, options.notify)
     return 0
+
+
+def _refuse_what_has_no_effect(options: argparse.Namespace) -> None:
+    """Of `apply`: an option that nothing would come of."""
+    if options.notify and not options.automations:
+        raise SettingsError("--notify", "automations send the messages; add --automations, or leave --notify out")
+    if options.deploy and not options.settings:
+        raise SettingsError("--deploy", "name the settings files of the feeds to deploy, before any --automations")
+    if not options.settings and not options.automations:
+        raise SettingsError("", "name a settings file, or give --automations")
 
 
 def _serve(options: argparse.Namespace) -> int:
@@ -311,36 +323,66 @@ def _iam(options: argparse.Namespace) -> int:
 
 
 def _deliveries(options: argparse.Namespace) -> int:
+    from deployments.run import keep_quiet
+
+    keep_quiet()
     from deployments.deliveries import deliveries, show_delivery
 
     match options.settings:
-        case ["show", beginning, *files]:
+        case ["show", *rest]:
+            beginning, *files = _one_delivery(rest, options)
             return show_delivery(beginning, [Path(file) for file in files], as_json=options.json)
         case files:
-            return deliveries([Path(file) for file in files], options.feed, as_json=options.json)
+            paths = [Path(file) for file in files]
+            return deliveries(paths, options.feed, last=options.last, as_json=options.json)
+
+
+def _one_delivery(rest: list[str], options: argparse.Namespace) -> list[str]:
+    """What follows `show`, which begins with an id."""
+    for option, given in {"--feed": options.feed, "--last": options.last}.items():
+        if given:
+            raise SettingsError(option, f"show tells of the one delivery that is named; leave {option} out")
+    if not rest or _is_settings_file(rest[0]):
+        raise SettingsError("ID", "name a delivery after show; px-import deliveries lists them")
+    return rest
 
 
 def _list_callbacks(options: argparse.Namespace) -> int:
+    from deployments.run import keep_quiet
+
+    keep_quiet()
     from deployments.callbacks import list_callbacks
 
     return list_callbacks(options.settings, options.feed, as_json=options.json)
 
 
 def _resend(options: argparse.Namespace) -> int:
+    from deployments.run import keep_quiet
+
+    keep_quiet()
     from deployments.callbacks import resend
 
+    if _is_settings_file(options.id):
+        raise SettingsError("ID", "name a callback after resend; px-import callbacks list shows them")
     return resend(options.id, options.settings, again=options.again)
 
 
 def _replay(options: argparse.Namespace) -> int:
     from deployments.replay import list_missing, replay
-    from schemas.errors import SettingsError
 
+    if options.id is None and not options.missing and not _is_settings_file(options.settings):
+        raise SettingsError("SETTINGS.yaml", "name the settings file of the feed, too, after the delivery")
     if options.missing and options.id is None:
         return list_missing(options.settings)
     if options.missing or options.id is None:
         raise SettingsError("ID", "name one delivery, or list those that the ledger does not know with --missing alone")
     return replay(options.id, options.settings, even_if_newer=options.even_if_newer)
+
+
+def _is_settings_file(argument: str | Path) -> bool:
+    """Whether it was meant as one, and so does not name a delivery or a callback."""
+    path = Path(argument)
+    return path.suffix in {".yaml", ".yml"} or path.is_file()
 
 
 def _chaos(options: argparse.Namespace) -> int:

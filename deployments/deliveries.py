@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -9,29 +10,34 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from blocks.history import Step, StepName
 from blocks.ledger import Ledger
 from blocks.outbox import CallbackRecord
+from deployments.exit_codes import TROUBLE
 from deployments.ledgers import feeds_of, ledgers_of, of_each
+from deployments.tables import Column, beginnings, show, terminal
 from schemas.delivery import Stage
 from schemas.delivery_record import DeliveryRecord
 from schemas.errors import SettingsError
 from schemas.issues import one_line
-from schemas.outcome import FileOutcome, file_json
+from schemas.outcome import FileOutcome, LoadCounts, file_json
 
 _COLOURS = {"SUCCESS": "green", "ERROR": "red"}
-_PLAIN_WIDTH = 200
-_COUNTS = ("created", "updated", "unchanged", "repeated")
+#: And which of them goes first where there is no room.
+_COUNTS = {"created": 6, "updated": 5, "unchanged": 3, "repeated": 2}
+_LONGEST_FEED = 100
+_LEAST_NAME = 24  # characters of a file's name on a line
+_LEAST_DETAIL = 20
 
 
-def deliveries(files: list[Path], feed: str, *, as_json: bool) -> int:
+def deliveries(files: list[Path], feeds: list[str], *, last: int | None, as_json: bool) -> int:
     """Print past and open deliveries, the newest of each feed first.
 
     Args:
         files: settings files whose stores are read; none: those of the feeds saved in Prefect.
-        feed: only this one; empty for all.
+        feeds: only these; none for all.
+        last: so many of each feed; None for all.
         as_json: print an array instead of a table.
 
     Returns:
@@ -40,12 +46,14 @@ def deliveries(files: list[Path], feed: str, *, as_json: bool) -> int:
     Raises:
         SettingsError, StoreBusy: the settings, or every store, cannot be read.
     """
-    records, are_all = of_each(feeds_of(files, feed), lambda ledger, name: ledger.deliveries(name, limit=sys.maxsize))
+    limit = last or sys.maxsize
+    records, are_all = of_each(feeds_of(files, feeds), lambda ledger, name: ledger.deliveries(name, limit=limit))
     if as_json:
         _print_json([_record_json(record) for record in records])
     else:
-        _console().print(_records(records) if records else "No deliveries yet.")
-    return 0 if are_all else 2
+        console = terminal()
+        _show_records(console, records) if records else console.print("No deliveries yet.")
+    return 0 if are_all else TROUBLE
 
 
 def show_delivery(beginning: str, files: list[Path], *, as_json: bool) -> int:
@@ -63,7 +71,7 @@ def show_delivery(beginning: str, files: list[Path], *, as_json: bool) -> int:
     if as_json:
         _print_json(story.json)
     else:
-        story.show(_console())
+        story.show(terminal())
     return 0
 
 
@@ -123,7 +131,7 @@ class _Story:
         if record := self.record:
             console.print(f"feed {escape(record.feed)} ({record.entity}), folder dt={record.day}, {_verdict(record)}")
             console.print(f"claimed {_time(record.claimed_at)}, finished {_time(record.finished_at)}")
-            console.print(_files(record))
+            _show_files(console, record.files)
             for file in record.files:
                 for issue in file.issues:
                     console.print(f"{one_line(file.name)}: {issue}", markup=False, soft_wrap=True)
@@ -135,17 +143,17 @@ class _Story:
             console.print(f"made way: {one_line(source)} → {one_line(target)}", markup=False, soft_wrap=True)
         if self.callback:
             console.print(f"callback: {callback_words(self.callback)}", markup=False, soft_wrap=True)
-        console.print(_steps(self.steps))
+        _show_steps(console, self.steps)
 
 
-def callback_words(callback: CallbackRecord) -> str:
+def callback_words(callback: CallbackRecord, *, with_answer: bool = True) -> str:
     """State, tries and last answer of a callback."""
     if not callback.finished_at:
         return "waiting until the delivery is finished"
     words = f"{callback.state} after {callback.attempts} {'try' if callback.attempts == 1 else 'tries'}"
     if callback.state == "waiting":
         words += f", next {_time(callback.next_attempt_at)}"
-    return f"{words}: {one_line(callback.last_answer)}" if callback.last_answer else words
+    return f"{words}: {one_line(callback.last_answer)}" if callback.last_answer and with_answer else words
 
 
 def callback_json(callback: CallbackRecord) -> dict[str, Any]:
@@ -165,57 +173,61 @@ def callback_json(callback: CallbackRecord) -> dict[str, Any]:
     }
 
 
-def _console() -> Console:
-    """A terminal as wide as it is; a pipe gets every column whole."""
-    return Console(highlight=False, width=None if sys.stdout.isatty() else _PLAIN_WIDTH)
-
-
 def _print_json(value: object) -> None:
     print(json.dumps(value, ensure_ascii=False, indent=2))
 
 
-def _records(records: list[DeliveryRecord]) -> Table:
-    table = Table("feed", "folder", "verdict", box=None)
-    for number in (*_COUNTS, "faulty files"):
-        table.add_column(number, justify="right")
-    table.add_column("finished", no_wrap=True)
-    table.add_column("delivery", no_wrap=True)
-    for record in records:
-        counts = record.counts
-        table.add_row(
-            escape(record.feed),
-            f"dt={record.day}",
-            _verdict(record),
-            *(str(getattr(counts, name)) for name in _COUNTS),
-            str(sum(bool(file.issues) for file in record.files)),
-            _time(record.finished_at),
-            record.id,
-        )
-    return table
+def _show_records(console: Console, records: list[DeliveryRecord]) -> None:
+    ids = tuple(record.id for record in records)
+    parts = [
+        Column("feed", tuple(escape(record.feed) for record in records), folds_to=_LONGEST_FEED),
+        Column("folder", tuple(f"dt={record.day}" for record in records)),
+        Column("verdict", tuple(_verdict(record) for record in records)),
+        *_counts([record.counts for record in records]),
+        Column("faulty files", tuple(_faulty(record) for record in records), is_number=True, goes=4),
+        Column("finished", tuple(_time(record.finished_at) for record in records), goes=7),
+    ]
+    show(console, [*parts, Column("delivery", ids)], [*parts, Column("delivery", beginnings(ids))])
 
 
-def _files(record: DeliveryRecord) -> Table:
-    table = Table("file", "outcome", box=None)
-    for number in ("bytes", "rows", *_COUNTS):
-        table.add_column(number, justify="right")
-    table.add_column("sha256", no_wrap=True)
-    for file in record.files:
-        table.add_row(*_file(file))
-    return table
+def _counts(counts: Sequence[LoadCounts | None]) -> list[Column]:
+    return [
+        Column(name, tuple(str(getattr(each, name)) if each else "" for each in counts), is_number=True, goes=goes)
+        for name, goes in _COUNTS.items()
+    ]
 
 
-def _file(file: FileOutcome) -> tuple[str, ...]:
-    counts = [str(getattr(file.counts, name)) if file.counts else "" for name in _COUNTS]
-    outcome = "loaded" if file.counts else "rejected"
-    return (escape(one_line(file.name)), outcome, str(file.size_bytes), str(file.rows), *counts, file.sha256[:16])
+def _faulty(record: DeliveryRecord) -> str:
+    return str(sum(bool(file.issues) for file in record.files))
 
 
-def _steps(steps: list[Step]) -> Table:
-    table = Table("time", "step", "detail", "run", box=None)
-    for step in steps:
-        run = f"{step.run}, fence {step.fence}"
-        table.add_row(f"{step.at:%Y-%m-%d %H:%M:%S}Z", step.name, escape(one_line(step.detail)), escape(run))
-    return table
+def _show_files(console: Console, files: tuple[FileOutcome, ...]) -> None:
+    columns = [
+        Column("file", tuple(escape(one_line(file.name)) for file in files), folds_to=_LEAST_NAME),
+        Column("outcome", tuple("loaded" if file.counts else "rejected" for file in files)),
+        Column("bytes", tuple(str(file.size_bytes) for file in files), is_number=True, goes=4),
+        Column("rows", tuple(str(file.rows) for file in files), is_number=True),
+        *_counts([file.counts for file in files]),
+        Column("sha256", tuple(file.sha256[:16] for file in files), goes=1),
+    ]
+    show(console, columns, columns)
+
+
+def _show_steps(console: Console, steps: list[Step]) -> None:
+    """Where the runs have no room beside the steps, each stands below the first step that it did."""
+    runs = [escape(f"{step.run}, fence {step.fence}") for step in steps]
+    details = [escape(one_line(step.detail)) for step in steps]
+    changes = [run if run != before else "" for before, run in zip(["", *runs], runs, strict=False)]
+    both = [
+        "\n".join(filter(None, [detail, run and f"[dim]{run}[/]"]))
+        for detail, run in zip(details, changes, strict=True)
+    ]
+    parts = [
+        Column("time", tuple(f"{step.at:%Y-%m-%d %H:%M:%S}Z" for step in steps)),
+        Column("step", tuple(step.name.value for step in steps)),
+    ]
+    wide = [Column("detail", tuple(details)), Column("run", tuple(runs))]
+    show(console, parts + wide, [*parts, Column("detail / run", tuple(both), folds_to=_LEAST_DETAIL)])
 
 
 def _verdict(record: DeliveryRecord) -> str:

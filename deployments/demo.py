@@ -38,6 +38,7 @@ from deployments.demo_screen import (
     show_tree,
     waiting,
 )
+from deployments.exit_codes import INTERRUPTED
 from deployments.local_s3 import LocalS3
 from deployments.receiver import Receiver
 from deployments.run import keep_quiet, tick_of_file
@@ -49,7 +50,6 @@ _BUCKET, _ROOT = "px-demo", "export"
 _FEEDS = ("accounts", "users")  # accounts first, so that a user's account is there before the user
 _MARKER = ".px-import-demo"
 _OURS = ("files", "bucket", "prefect", "px.db*", "account-attributes.json", *(f"{feed}.yaml" for feed in _FEEDS))
-_INTERRUPTED = 130
 
 Expected = Sequence[tuple[str, str, str, int]]
 
@@ -78,7 +78,7 @@ def demo(folder: Path) -> int:
             return _Demo(folder, console, s3, receiver).play()
     except KeyboardInterrupt:
         print("px-import: the demo was stopped.", file=sys.stderr)
-        return _INTERRUPTED
+        return INTERRUPTED
 
 
 class _Demo:

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from blocks.feed_settings import read_settings_file
 from blocks.import_settings import ImportSettings
+from deployments.exit_codes import TROUBLE
 from schemas.diagnosis import Diagnosis, Finding, State, document, sentence_of
 from schemas.errors import SettingsError
 from schemas.issues import one_line
@@ -60,7 +61,7 @@ def doctor(files: list[Path], feeds: list[str], *, with_test: bool, as_json: boo
     if as_json:
         print(json.dumps(document(diagnoses), ensure_ascii=False, indent=2))
     if not all(diagnosis.feed for diagnosis in diagnoses):
-        return 2
+        return TROUBLE
     return int(not all(diagnosis.healthy for diagnosis in diagnoses))
 
 

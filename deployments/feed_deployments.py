@@ -55,7 +55,7 @@ def deploy_feeds(feeds: Iterable[ImportSettings]) -> None:
             deployment.apply(_sync=True)  # type: ignore[call-arg]
         except DeploymentApplyError as exc:
             problem = f"the deployment of {settings.feed} was refused; is there a work pool {POOL}? If not: "
-            raise SettingsError(POOL, f"{problem}prefect work-pool create {POOL} --type process") from exc
+            raise SettingsError("--deploy", f"{problem}prefect work-pool create {POOL} --type process") from exc
         print(f"deployed {deployment.full_name}")
 
 

@@ -1,7 +1,7 @@
 """The ledgers that a person means: those of some settings files, or of every feed saved in Prefect."""
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -17,27 +17,27 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def feeds_of(files: list[Path], feed: str = "") -> "list[SettingsFile] | list[ImportSettings]":
+def feeds_of(files: list[Path], feeds: Sequence[str] = ()) -> "list[SettingsFile] | list[ImportSettings]":
     """Their settings; with no file those of the feeds that Prefect knows.
 
     Args:
         files: settings files.
-        feed: only the one of this name; empty for all.
+        feeds: only those of these names; none for all.
 
     Raises:
-        SettingsError: a file, or a document, cannot be read; or none has that feed.
+        SettingsError: a file, or a document, cannot be read; or none is of one of the feeds.
     """
     if not files:
-        return saved_settings(feed)
+        return saved_settings(feeds)
     given = [read_settings_file(path, lenient=True) for path in files]
-    found = [each for each in given if feed in ("", each.feed)]
-    if not found:
-        raise SettingsError("--feed", f"none of these settings files is of the feed {feed!r}")
-    return found
+    for feed in feeds:
+        if feed not in {each.feed for each in given}:
+            raise SettingsError("--feed", f"none of these settings files is of the feed {feed!r}")
+    return [each for each in given if not feeds or each.feed in feeds]
 
 
-def saved_settings(feed: str = "") -> "list[ImportSettings]":
-    """Those of the feeds that Prefect knows, or of the one that is named.
+def saved_settings(feeds: Sequence[str] = ()) -> "list[ImportSettings]":
+    """Those of the feeds that Prefect knows, or of those that are named.
 
     Raises:
         SettingsError: Prefect cannot be asked, or a document is missing or wrong.
@@ -45,7 +45,7 @@ def saved_settings(feed: str = "") -> "list[ImportSettings]":
     from blocks.saved_feeds import saved_feeds
 
     with asking_prefect():
-        saved = list(saved_feeds([feed] if feed else []))
+        saved = list(saved_feeds(feeds))
     return [each.usable for each in saved]
 
 

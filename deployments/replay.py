@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from blocks.import_settings import ImportSettings
+from deployments.exit_codes import TROUBLE
 from flows.replay import replay as lay_out_again
 from flows.replay import unknown_to_the_ledger
 
@@ -30,10 +31,11 @@ def replay(name: str, path: Path, *, even_if_newer: bool) -> int:
         print(
             f"px-import: a run is importing {settings.feed!r} right now; try again when it has ended", file=sys.stderr
         )
-        return 2
+        return TROUBLE
     place = settings.zone.url(settings.zone.folder_prefix(archive.delivery.day))
-    files = "1 file is" if len(archive.objects) == 1 else f"{len(archive.objects)} files are"
-    print(f"{files} laid out in {place}; the next run imports them as a new delivery.")
+    number = len(archive.objects)
+    files, them = ("1 file is", "it") if number == 1 else (f"{number} files are", "them")
+    print(f"{files} laid out in {place}; the next run imports {them} as a new delivery.")
     return 0
 
 

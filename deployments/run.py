@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from blocks.feed_settings import read_settings_file
 from blocks.prefect_api import asking_prefect
+from deployments.exit_codes import TROUBLE
 from schemas.errors import SettingsError
 from schemas.report import FeedReport
 
@@ -75,7 +76,7 @@ def _tell(source: str, result: FeedReport | Exception) -> int:
     """Print a line for each delivery."""
     if isinstance(result, Exception):
         print(f"{source}: {result}", file=sys.stderr)
-        return 2
+        return TROUBLE
     for delivery in result.deliveries:
         print(f"{result.feed} {delivery}")
     if result.skipped or not result.deliveries:

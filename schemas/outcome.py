@@ -138,11 +138,16 @@ def verdict_of(success: bool) -> str:
     return "SUCCESS" if success else "ERROR"
 
 
-def message_of(files: Sequence[FileOutcome]) -> str:
-    """One line for a single file, a line with its name for each of several, then the notes (rules P3, V8)."""
-    named = [("" if len(files) == 1 else f"{one_line(file.name)}: ", file) for file in files]
-    lines = [f"{prefix}{file.message}" for prefix, file in named]
-    for prefix, file in named:
+def message_of(files: Sequence[FileOutcome], *, named: bool = False) -> str:
+    """One line for a single file, a line with its name for each of several, then the notes (rules P3, V8).
+
+    Args:
+        files: what became of them.
+        named: a single file has its name, too.
+    """
+    prefixed = [("" if len(files) == 1 and not named else f"{one_line(file.name)}: ", file) for file in files]
+    lines = [f"{prefix}{file.message}" for prefix, file in prefixed]
+    for prefix, file in prefixed:
         if file.counts and file.counts.repeated:
             rows = "1 row repeats" if file.counts.repeated == 1 else f"{file.counts.repeated} rows repeat"
             lines.append(f"{prefix}Note: {rows} the id of an earlier row; the last value of each attribute was kept")

@@ -419,7 +419,7 @@ def a_nul(store: PostgresStore) -> None:
 @pytest.mark.parametrize(
     ("fault", "kind", "sentence"),
     [
-        (nobody_listens, StoreBusy, r"cannot be used: connection to server .* failed: Connection refused"),
+        (nobody_listens, StoreBusy, r"cannot be used: connection to server .* failed: Connection refused\. Nothing is"),
         (nobody_answers, StoreBusy, r"cannot be used: connection timeout expired\. Nothing is lost"),
         (
             lambda store: ask(store, host="no.such.host.invalid", hostaddr=""),

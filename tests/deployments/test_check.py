@@ -291,6 +291,39 @@ def test_the_json_is_what_its_schema_says_and_nothing_less(tmp_path, capsys):
     assert not validator.is_valid({**sound, "files": sound["files"][:1]})
 
 
+NOT_THERE = "px-import: {}: the file cannot be read (No such file or directory).\n"
+
+
+@pytest.mark.rule("F4")
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_file_that_cannot_be_read_hides_no_other(tmp_path, capsys, place):
+    files = [written(tmp_path, "g.csv.gz", "id\n1\n"), written(tmp_path, "b.csv.gz", "id,score\n1,x\n")]
+    missing = str(tmp_path / "m.csv.gz")
+    files.insert(place, missing)
+    assert main(["check", *files, *USER, "--errors", str(tmp_path / "e.csv")]) == 2
+    assert capsys.readouterr() == (
+        "ERROR\ng.csv.gz: 1 records were uploaded\n"
+        "b.csv.gz: Parsing Errors:[ Invalid number in Column 'score': 1 row (line 2) ]\n",
+        NOT_THERE.format(missing),
+    )
+    assert (tmp_path / "e.csv").read_bytes().splitlines()[1:] == [
+        b"b.csv.gz,2,1,score,invalid-number,Invalid number in Column 'score'"
+    ]
+    document = as_json(capsys, *files)
+    jsonschema.validate(document, SCHEMA)
+    assert (document["verdict"], [file["name"] for file in document["files"]]) == ("ERROR", ["g.csv.gz", "b.csv.gz"])
+
+
+def test_no_success_is_claimed_of_a_file_that_nobody_has_looked_at(tmp_path, capsys):
+    good, missing = written(tmp_path, "g.csv.gz", "id\n1\n"), str(tmp_path / "m.csv.gz")
+    assert main(["check", good, missing, *USER]) == 2
+    assert capsys.readouterr() == ("g.csv.gz: 1 records were uploaded\n", NOT_THERE.format(missing))
+    assert main(["check", good, missing, *USER, "--json"]) == 2
+    assert capsys.readouterr().out == ""
+    assert main(["check", missing, f"{missing}.2", *USER]) == 2
+    assert capsys.readouterr() == ("", NOT_THERE.format(missing) + NOT_THERE.format(f"{missing}.2"))
+
+
 @pytest.mark.rule("V6")
 @pytest.mark.parametrize("where", ["option", "settings", "both"])
 def test_a_date_format_is_explained(tmp_path, capsys, where):

@@ -36,7 +36,9 @@ def folder(prefect_server: None, tmp_path_factory: pytest.TempPathFactory) -> Pa
     for feed in ("folder-a", "folder-b", "folder-c"):
         write(folder, feed)
     (folder / "notes.txt").write_text("no settings")
-    with pytest.raises(SettingsError, match="is there a work pool px-import"):
+    with pytest.raises(
+        SettingsError, match=r"^--deploy: the deployment of folder-a was refused; is there a work pool px-import"
+    ):
         apply([folder], deploy=True)
     with get_client(sync_client=True) as client:
         client.request("POST", "/work_pools/", json={"name": "px-import", "type": "process", "base_job_template": {}})

@@ -759,7 +759,7 @@ def test_a_postgresql_that_stops_in_mid_run(own_postgres: LocalPostgres, feed: F
 
     for step in ("read", "status.txt", "clear"):
         with Before(feed, STEPS[step], stop).stand(store=own_postgres.url):
-            said = trouble(feed, StoreBusy, "postgresql://127.0.0.1", "Is the server running", "the next tick")
+            said = trouble(feed, StoreBusy, "postgresql://127.0.0.1", "Connection refused. Nothing", "the next tick")
         assert own_postgres.url.split(":")[2].split("@")[0] not in said
         own_postgres.start()
         own_postgres.execute("UPDATE import_leases SET expires_at_ms = 0")

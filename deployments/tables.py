@@ -1,0 +1,92 @@
+"""Tables for a person: whole in a pipe, and in a terminal as much of them as can be read there."""
+
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+_PIPE_WIDTH = 100_000  # each row on one line
+_GAP = 2
+_SHORT_ID = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column.
+
+    Attributes:
+        name: its heading.
+        cells: from above, with Rich's markup.
+        is_number: set to the right.
+        folds_to: of so many characters or more where there is no room for the whole cells, which then take several
+            lines; 0: always on one line.
+        goes: left out where there is no room, the lowest number first; 0: never.
+    """
+
+    name: str
+    cells: tuple[str, ...]
+    is_number: bool = False
+    folds_to: int = 0
+    goes: int = 0
+
+    @property
+    def width(self) -> int:
+        """Characters that it takes at least."""
+        widest = max(Text.from_markup(cell).cell_len for line in (self.name, *self.cells) for cell in line.split("\n"))
+        return min(widest, self.folds_to) if self.folds_to else widest
+
+
+def terminal() -> Console:
+    """A terminal as wide as it is; a pipe gets every column whole."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
+
+
+def show(console: Console, wide: list[Column], narrow: list[Column]) -> None:
+    """Print a table.
+
+    Args:
+        console: where to.
+        wide: its columns.
+        narrow: those for where the wide ones have no room on a line; what then must go is named below the table.
+    """
+    fit = _fit(console, [replace(column, folds_to=0) for column in wide])
+    shown, gone = list(wide if fit else narrow), list[str]()
+    for column in sorted((each for each in shown if each.goes and not fit), key=lambda each: each.goes):
+        if _fit(console, shown):
+            break
+        gone.append(column.name)
+        shown.remove(column)
+    console.print(_table(shown))
+    if gone:
+        names = ", ".join(reversed(gone))
+        console.print(f"[dim]No room for {names}; see --json or a wider terminal.[/]")
+
+
+def beginnings(ids: Iterable[str]) -> tuple[str, ...]:
+    """Of each id as much as tells it from the others, eight characters at least."""
+    every = tuple(ids)
+    length = _SHORT_ID
+    while len({id_[:length] for id_ in every}) < len(set(every)):
+        length += 1
+    return tuple(id_[:length] for id_ in every)
+
+
+def _fit(console: Console, columns: list[Column]) -> bool:
+    return sum(column.width + _GAP for column in columns) - _GAP <= console.width
+
+
+def _table(columns: list[Column]) -> Table:
+    table = Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False)
+    for column in columns:
+        table.add_column(
+            column.name,
+            justify="right" if column.is_number else "left",
+            no_wrap=not column.folds_to,
+            overflow="fold",
+        )
+    for row in zip(*(column.cells for column in columns), strict=True):
+        table.add_row(*row)
+    return table
