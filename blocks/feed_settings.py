@@ -152,13 +152,18 @@ def rights_settings(path: Path, environment: Mapping[str, str] = os.environ) -> 
     if isinstance(authorization := _document(path).get("authorization"), dict):
         parts["authorization"] = _parts(authorization, Authorization, {"role_arn", "external_id"})
     filled = _filled(parts, environment, "", str(path), lenient=False)
+    feed = _filled(_document(path).get("feed"), environment, "feed", str(path), lenient=True)
+    if isinstance(feed, str) and re.fullmatch(FEED_NAME, feed):  # it decides no right, and may be wrong
+        filled["feed"] = feed
     try:
         return SettingsFile.model_validate({**_STAND_INS, **filled})
     except ValidationError as exc:
         raise settings_error(exc, SettingsFile, str(path)) from None
 
 
-_STAND_INS = {"feed": "any", "destination": {"product": "AP-X"}, "store": "sqlite:////unused.db"}
+#: Stands for the feed's name where that is missing or wrong.
+NAMELESS = "any"
+_STAND_INS = {"feed": NAMELESS, "destination": {"product": "AP-X"}, "store": "sqlite:////unused.db"}
 
 
 def _parts(document: Mapping[str, Any], model: type[BaseModel], wanted: set[str]) -> dict[str, Any]:
