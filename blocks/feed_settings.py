@@ -153,13 +153,18 @@ def rights_settings(path: Path, environment: Mapping[str, str] = os.environ) -> 
     if isinstance(authorization := _document(path).get("authorization"), dict):
         parts["authorization"] = _parts(authorization, Authorization, {"role_arn", "external_id"})
     filled = _filled(parts, environment, "", str(path), lenient=False)
+    feed = _filled(_document(path).get("feed"), environment, "feed", str(path), lenient=True)
+    if isinstance(feed, str) and re.fullmatch(FEED_NAME, feed):  # it decides no right, and may be wrong
+        filled["feed"] = feed
     try:
         return SettingsFile.model_validate({**_STAND_INS, **filled})
     except ValidationError as exc:
         raise settings_error(exc, SettingsFile, str(path)) from None
 
 
-_STAND_INS = {"feed": "any", "destination": {"product": "AP-X"}, "store": "sqlite:////unused.db"}
+#: Stands for the feed's name where that is missing or wrong.
+NAMELESS = "any"
+_STAND_INS = {"feed": NAMELESS, "destination": {"product": "AP-X"}, "store": "sqlite:////unused.db"}
 
 
 def _parts(document: Mapping[str, Any], model: type[BaseModel], wanted: set[str]) -> dict[str, Any]:
@@ -196,6 +201,23 @@ class _NoKeyTwice(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+#: By the beginning of PyYAML's own words, which go on with a piece of the file, and that may be one of a secret.
+_YAML_REASONS = {
+    r"found character '\t'": "a tab; indent with blanks",
+    "found character ": "a value that begins with % or @ or ` needs quotes",
+    "mapping values are not allowed": "a ': ' too many; put the value in quotes, or mend the indentation",
+    "found unexpected end of stream": "a quote that is opened here and never closed",
+    "could not find expected ':'": "a name with no ': ' after it",
+    "found unknown escape character": "a backslash in double quotes; use single quotes",
+    "found undefined alias": "a value that begins with * needs quotes",
+    "could not determine a constructor": "a value that begins with ! needs quotes",
+    "expected <block end>, but found '<block mapping start>'": "names that belong together begin in one column",
+    "expected <block end>, but found '<scalar>'": "text where none can stand, mostly after a closing quote",
+}
+#: What PyYAML notices at a later place.
+_BEGAN_BEFORE = ("found unexpected end of stream", "could not find expected ':'")
+
+
 def _document(path: Path) -> dict[str, Any]:
     """The mapping that a settings file holds."""
     try:
@@ -203,13 +225,22 @@ def _document(path: Path) -> dict[str, Any]:
     except OSError as exc:
         raise SettingsError("", f"the settings file cannot be read ({exc.strerror})", source=str(path)) from None
     except (yaml.YAMLError, UnicodeDecodeError) as exc:
-        mark = getattr(exc, "problem_mark", None)
-        place = f"line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        problem = str(exc.problem) if isinstance(exc, _KeyTwice) else "this is not valid YAML in UTF-8"
-        raise SettingsError(place, problem, source=str(path)) from None
+        raise _not_yaml(exc, str(path)) from None
     if not isinstance(document, dict):
         raise SettingsError("", "a settings file starts with a line like 'feed: users'", source=str(path))
     return document
+
+
+def _not_yaml(exc: yaml.YAMLError | UnicodeDecodeError, source: str) -> SettingsError:
+    """Where the file cannot be read as YAML, and why, where that is known; no piece of it is repeated (rule S10)."""
+    said = str(getattr(exc, "problem", ""))
+    mark = getattr(exc, "context_mark" if said in _BEGAN_BEFORE else "problem_mark", None)
+    place = f"line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+    if isinstance(exc, _KeyTwice):
+        return SettingsError(place, said, source=source)
+    reason = next((reason for begins, reason in _YAML_REASONS.items() if said.startswith(begins)), "")
+    problem = f"this is not valid YAML in UTF-8: {reason}" if reason else "this is not valid YAML in UTF-8"
+    return SettingsError(place, problem, source=source)
 
 
 def _filled(value: Any, environment: Mapping[str, str], place: str, source: str, *, lenient: bool) -> Any:  # noqa: ANN401

@@ -69,7 +69,12 @@ def _parser() -> argparse.ArgumentParser:
     s3.add_argument("bucket", metavar="BUCKET", help="made anew, empty; what is put there goes with the server")
     s3.set_defaults(command=_s3)
 
-    run = commands.add_parser("run", help="one tick now: import what waits")
+    run = commands.add_parser(
+        "run",
+        help="one tick now: import what waits",
+        epilog="Exits with 0 if all that waited is imported or rejected, or nothing waited, 2 if S3, the store or "
+        "settings failed, 130 if Ctrl-C and 143 if SIGTERM stopped it.",
+    )
     run.add_argument("settings", nargs="*", type=Path, metavar="SETTINGS.yaml", help="settings files, one a feed")
     run.add_argument("--feed", action="append", default=[], metavar="NAME", help=_SAVED)
     run.add_argument("--verbose", action="store_true", help="show Prefect's log")

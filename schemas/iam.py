@@ -29,6 +29,7 @@ class Access:
         external_id: that it must be assumed with; empty for none.
         kms_key_id: key that writes are encrypted with; empty for none.
         region: of the bucket, for a key that is given by its id alone.
+        feed: its name, so that the resources of several feeds may stand in one Terraform module; empty for none.
     """
 
     zone: DropZone
@@ -37,6 +38,12 @@ class Access:
     external_id: str = ""
     kms_key_id: str = ""
     region: str = ""
+    feed: str = ""
+
+    @property
+    def resource_name(self) -> str:
+        """What Terraform calls the resources: it takes letters, digits, `_` and `-`, and no digit in front."""
+        return re.sub(r"[^A-Za-z0-9_]", "_", f"px_import_{self.feed}" if self.feed else "px_import")
 
     @property
     def _partition(self) -> str:
@@ -124,22 +131,23 @@ def _literal(text: str) -> str:
 def terraform(access: Access) -> str:
     """The same as HCL: a role with its policy, and the bucket's policy."""
     path, _, name = access.role_arn.partition(":role/")[2].rpartition("/")
+    resource = access.resource_name
     return "\n".join(
         [
-            'resource "aws_iam_role" "px_import" {',
+            f'resource "aws_iam_role" "{resource}" {{',
             f"  name               = {_hcl(name)}",
             *([f"  path               = {_hcl(f'/{path}/')}"] if path else []),
             f"  assume_role_policy = {_encoded(access.trust_policy())}",
             "}",
             "",
-            'resource "aws_iam_role_policy" "px_import" {',
+            f'resource "aws_iam_role_policy" "{resource}" {{',
             '  name   = "px-import"',
-            "  role   = aws_iam_role.px_import.id",
+            f"  role   = aws_iam_role.{resource}.id",
             f"  policy = {_encoded(access.role_policy())}",
             "}",
             "",
             "# One bucket has one policy: merge these statements into it where there is one.",
-            'resource "aws_s3_bucket_policy" "px_import" {',
+            f'resource "aws_s3_bucket_policy" "{resource}" {{',
             f"  bucket = {_hcl(access.zone.bucket)}",
             f"  policy = {_encoded(access.bucket_policy())}",
             "}",

@@ -207,6 +207,40 @@ def test_a_file_that_is_no_settings_file(tmp_path, text, sentence):
         read_settings_file(path, {})
 
 
+CANARY = "s3cr3t"
+
+
+@pytest.mark.rule("S9")
+@pytest.mark.rule("S10")
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("feed: users\n\tstore: CANARY", "line 2, column 1: …: a tab; indent with blanks."),
+        ("store: CANARY: CANARY", "line 1, column 14: …: a ': ' too many; put the value in quotes, or mend the indent"),
+        ('feed: users\nstore: "CANARY\nbucket: b', "line 2, column 8: …: a quote that is opened here and never closed"),
+        ("feed: users\nCANARY", "line 2, column 1: …: a name with no ': ' after it."),
+        ("a:\n  b: CANARY\n c: CANARY", "line 3, column 2: …: names that belong together begin in one column."),
+        ("store: 'CANARY' CANARY", "line 1, column 17: …: text where none can stand, mostly after a closing quote."),
+        (r'store: "C:\CANARY"', "line 1, column 12: …: a backslash in double quotes; use single quotes."),
+        ("store: %CANARY", "line 1, column 8: …: a value that begins with % or @ or ` needs quotes."),
+        ("store: *CANARY", "line 1, column 8: …: a value that begins with * needs quotes."),
+        ("store: !CANARY x", "line 1, column 8: …: a value that begins with ! needs quotes."),
+        ("store: |CANARY", "line 1, column 9: …."),
+        ("store: [CANARY\nb: CANARY", "line 2, column 2: …."),
+        ("store: !<CANARY", "line 1, column 16: …."),
+        ("store: &CANARY &CANARY x", "line 1, column 16: …."),
+        ("store: \x01CANARY", "this is not valid YAML"),
+    ],
+)
+def test_why_a_file_is_no_yaml_is_said_and_nothing_of_it_repeated(tmp_path, text, sentence):
+    path = tmp_path / "feed.yaml"
+    path.write_text(text.replace("CANARY", CANARY) + "\n")
+    with pytest.raises(SettingsError) as caught:
+        read_settings_file(path, {})
+    assert sentence.replace("…", "this is not valid YAML in UTF-8") in str(caught.value)
+    assert CANARY[0:2] not in str(caught.value).removeprefix(str(path))
+
+
 @pytest.mark.rule("S9")
 def test_a_variable_that_is_not_set_names_variable_and_field(everything):
     with pytest.raises(SettingsError, match=r"authorization\.secret_access_key: .* PX_SECRET is not set"):

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from deployments.cli import TROUBLE, main
+from deployments.cli import main
+from deployments.exit_codes import INTERRUPTED, TERMINATED, TROUBLE
 
 REPLAYED = "SETTINGS.yaml: name the settings file of the feed, too, after the delivery"
 NO_ID = "ID: name one delivery, or list those that the ledger does not know with --missing alone"
@@ -53,3 +54,18 @@ def test_the_little_server_that_a_command_starts_says_nothing(command, tmp_path)
     done = subprocess.run([*program, *command.split()], env=environment, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.endswith("yet.\n")
+
+
+def test_the_help_of_run_has_its_exit_codes(capsys):
+    with pytest.raises(SystemExit):
+        main(["run", "--help"])
+    told = " ".join(capsys.readouterr().out.split())
+    assert f"nothing waited, {TROUBLE} if S3, the store or settings failed" in told
+    assert f"{INTERRUPTED} if Ctrl-C and {TERMINATED} if SIGTERM stopped it" in told
+
+
+@pytest.mark.parametrize("command", ["run", "doctor", "serve", "deliveries", "callbacks list"])
+def test_the_help_says_where_a_feed_may_be_named_several_times(command, capsys):
+    with pytest.raises(SystemExit):
+        main([*command.split(), "--help"])
+    assert "may be given several times" in " ".join(capsys.readouterr().out.split())

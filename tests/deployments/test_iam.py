@@ -124,24 +124,40 @@ def test_terraform_says_the_same(tmp_path, capsys):
 
 
 TERRAFORM = """\
-resource "aws_iam_role" "px_import" {
+resource "aws_iam_role" "px_import_users" {
   name               = "s3-import"
   path               = "/service/deep/"
   assume_role_policy = …
 }
 
-resource "aws_iam_role_policy" "px_import" {
+resource "aws_iam_role_policy" "px_import_users" {
   name   = "px-import"
-  role   = aws_iam_role.px_import.id
+  role   = aws_iam_role.px_import_users.id
   policy = …
 }
 
 # One bucket has one policy: merge these statements into it where there is one.
-resource "aws_s3_bucket_policy" "px_import" {
+resource "aws_s3_bucket_policy" "px_import_users" {
   bucket = "my-bucket"
   policy = …
 }
 """
+
+
+@pytest.mark.parametrize(
+    ("feed", "name"),
+    [
+        ("2-users-eu", "px_import_2_users_eu"),
+        ("${PX_FEED}", "px_import_eu"),
+        ("${PX_UNSET}", "px_import"),
+        ("A B", "px_import"),
+    ],
+)
+def test_two_feeds_have_resources_of_their_own(tmp_path, monkeypatch, capsys, feed, name):
+    monkeypatch.setenv("PX_FEED", "eu")
+    text = printed(capsys, str(write(tmp_path, feed=feed)), "--terraform")
+    assert re.findall(r'^resource "\w+" "(.+)" \{$', text, re.MULTILINE) == [name] * 3
+    assert f"role   = aws_iam_role.{name}.id\n" in text
 
 
 @pytest.mark.parametrize("trusted", ["*", 'junk"', "arn:aws:iam::*:user/x", "arn:aws:iam::210987654321:user/*"])
