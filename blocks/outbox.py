@@ -49,7 +49,7 @@ class CallbackRecord:
         feed: name of the feed.
         day: YYYYMMDD of the delivery's folder.
         attempts: tries made so far.
-        last_answer: what came of the last one; empty before the first, or where it was received.
+        last_answer: what came of the last one; empty before the first.
         next_attempt_at: UTC; only of meaning while it waits.
         received_at: UTC; None if it was not.
         gave_up_at: UTC; None if it was received or still waits.

@@ -3,7 +3,7 @@
 The page holds no word that changes while nothing happens, so that an idle tick need not write it anew.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from schemas.delivery_page import sign, written_day
@@ -85,6 +85,18 @@ class FeedPage:
             return
         heads = ("day", "verdict", "records:", "faults:", "finished (UTC)", "id")
         yield from table(heads, map(_row, self.recent))
+        for day, newer in _late(self.recent):
+            said = f"{written_day(day)} was imported after {written_day(newer)}: its values have replaced newer ones"
+            yield f"\n**Out of order**: {said}, see px-import replay."
+
+
+def _late(recent: Sequence[DeliveryRecord]) -> Iterator[tuple[str, str]]:
+    """Days that brought records after a newer day had, and that day, unless it has come once more since (rule D4)."""
+    brought = [record.day for record in recent if record.counts.total]
+    for at, day in enumerate(brought):
+        newer = max(brought[at + 1 :], default=day)
+        if newer > day and newer not in brought[:at]:
+            yield day, newer
 
 
 def _row(record: DeliveryRecord) -> list[str]:

@@ -91,9 +91,11 @@ def test_only_awss_own_buckets_are_linked(region: str, endpoint: str, begins: st
     assert link.startswith(f"[s3://my-bucket/current/]({begins}" if begins else "s3://my-bucket/current/")
 
 
-def record(day: str, verdict: str = "SUCCESS", *, finished: bool = True) -> DeliveryRecord:
+def record(
+    day: str, verdict: str = "SUCCESS", *, finished: bool = True, files: tuple[FileOutcome, ...] = ()
+) -> DeliveryRecord:
     stage = Stage.CLEARED if finished else Stage.CLAIMED
-    return DeliveryRecord("8e2bff01-x", "users", "user", day, stage, verdict, NOW, NOW if finished else None, "", ())
+    return DeliveryRecord("8e2bff01-x", "users", "user", day, stage, verdict, NOW, NOW if finished else None, "", files)
 
 
 def folder(day: str, name: str, hours: float) -> StoredObject:
@@ -113,6 +115,26 @@ def test_a_feeds_page_in_a_line() -> None:
 def test_a_delivery_that_is_under_way_is_on_the_page() -> None:
     page = FeedPage("users", "user", LINKS, survey(ZONE, []), (), (record("20260302", "", finished=False),)).markdown
     assert "| 2026-03-02 | under way | 0 | 0 | claimed | `8e2bff01` |" in page
+
+
+@pytest.mark.rule("D4")
+@pytest.mark.parametrize(
+    ("days", "sentences"),
+    [
+        pytest.param(["0302", "0301"], [], id="in order"),
+        pytest.param(["0301", "0301"], [], id="the same again"),
+        pytest.param(["0225", "0310", "0302"], ["2026-02-25 was imported after 2026-03-10"], id="the older one late"),
+        pytest.param(["0310", "0225", "0310"], [], id="and the newer one again"),
+        pytest.param(["0225", "-0310"], [], id="the newer one rejected"),
+        pytest.param(["-0225", "0310"], [], id="the older one rejected"),
+    ],
+)
+def test_an_older_day_that_came_after_a_newer_one_is_told(days: list[str], sentences: list[str]) -> None:
+    recent = [record(f"2026{day[-4:]}", files=(rejected("a") if day.startswith("-") else loaded("a"),)) for day in days]
+    page = FeedPage("users", "user", LINKS, survey(ZONE, []), (), tuple(recent)).markdown
+    told = [line for line in page.splitlines() if line.startswith("**Out of order**")]
+    end = ": its values have replaced newer ones, see px-import replay."
+    assert told == [f"**Out of order**: {sentence}{end}" for sentence in sentences]
 
 
 def test_a_folder_waits_since_its_last_change() -> None:
