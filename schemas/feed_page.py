@@ -86,17 +86,20 @@ class FeedPage:
         heads = ("day", "verdict", "records:", "faults:", "finished (UTC)", "id")
         yield from table(heads, map(_row, self.recent))
         for day, newer in _late(self.recent):
-            said = f"{written_day(day)} was imported after {written_day(newer)}: its values have replaced newer ones"
+            said = (
+                f"{written_day(day)} was imported after {written_day(newer)}: its values may have replaced newer ones"
+            )
             yield f"\n**Out of order**: {said}, see px-import replay."
 
 
 def _late(recent: Sequence[DeliveryRecord]) -> Iterator[tuple[str, str]]:
-    """Days that brought records after a newer day had, and that day, unless it has come once more since (rule D4)."""
-    brought = [record.day for record in recent if record.counts.total]
-    for at, day in enumerate(brought):
-        newer = max(brought[at + 1 :], default=day)
-        if newer > day and newer not in brought[:at]:
-            yield day, newer
+    """Days that changed records after a newer day had come, and the newest that has not come again since (rule D4)."""
+    brought = [record for record in recent if record.counts.total]
+    for at, late in enumerate(brought):
+        again = {record.day for record in brought[:at]}
+        newer = [record.day for record in brought[at + 1 :] if record.day > late.day and record.day not in again]
+        if newer and late.counts.updated:
+            yield late.day, max(newer)
 
 
 def _row(record: DeliveryRecord) -> list[str]:

@@ -127,13 +127,19 @@ def test_a_delivery_that_is_under_way_is_on_the_page() -> None:
         pytest.param(["0310", "0225", "0310"], [], id="and the newer one again"),
         pytest.param(["0225", "-0310"], [], id="the newer one rejected"),
         pytest.param(["-0225", "0310"], [], id="the older one rejected"),
+        pytest.param(["+0225", "0310"], [], id="the older one brought new records only"),
+        pytest.param(
+            ["0311", "0225", "0311", "0310"], ["2026-02-25 was imported after 2026-03-10"], id="one of two newer again"
+        ),
     ],
 )
 def test_an_older_day_that_came_after_a_newer_one_is_told(days: list[str], sentences: list[str]) -> None:
-    recent = [record(f"2026{day[-4:]}", files=(rejected("a") if day.startswith("-") else loaded("a"),)) for day in days]
+    created = FileOutcome("a", 10, "aa", 9, LoadCounts(created=9), ())
+    outcome = {"-": rejected("a"), "+": created}
+    recent = [record(f"2026{day[-4:]}", files=(outcome.get(day[0], loaded("a")),)) for day in days]
     page = FeedPage("users", "user", LINKS, survey(ZONE, []), (), tuple(recent)).markdown
     told = [line for line in page.splitlines() if line.startswith("**Out of order**")]
-    end = ": its values have replaced newer ones, see px-import replay."
+    end = ": its values may have replaced newer ones, see px-import replay."
     assert told == [f"**Out of order**: {sentence}{end}" for sentence in sentences]
 
 
