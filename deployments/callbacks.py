@@ -14,7 +14,7 @@ from blocks.outbox import CallbackRecord
 from deployments.deliveries import callback_json, callback_words
 from deployments.exit_codes import TROUBLE
 from deployments.ledgers import feeds_of, ledger_of, of_each, saved_settings
-from deployments.tables import Column, beginnings, show, terminal
+from deployments.tables import LONGEST, Column, beginnings, show, terminal
 from flows.tell_again import tell_again
 from schemas.errors import SettingsError
 
@@ -39,8 +39,7 @@ def list_callbacks(files: list[Path], feeds: list[str], *, as_json: bool) -> int
     if as_json:
         print(json.dumps([callback_json(each) for each in found], ensure_ascii=False, indent=2))
     else:
-        console = terminal()
-        _show(console, found) if found else console.print("No callbacks yet.")
+        _show(terminal(), found)
     return 0 if are_all else TROUBLE
 
 
@@ -89,9 +88,12 @@ def _find(beginning: str, files: list[Path]) -> tuple[ImportSettings, CallbackRe
 
 
 def _show(console: Console, callbacks: list[CallbackRecord]) -> None:
+    if not callbacks:
+        console.print("No callbacks yet.")
+        return
     ids = tuple(each.id for each in callbacks)
     parts = [
-        Column("feed", tuple(escape(each.feed) for each in callbacks)),
+        Column("feed", tuple(escape(each.feed) for each in callbacks), folds_to=LONGEST),
         Column("folder", tuple(f"dt={each.day}" for each in callbacks)),
     ]
     states = tuple(escape(callback_words(each)) for each in callbacks)

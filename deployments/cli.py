@@ -13,6 +13,7 @@ from schemas.errors import ImporterError, SettingsError
 #: For whatever a command asks of Prefect: no word to anybody outside.
 _PREFECT = {"DO_NOT_TRACK": "1", "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
 
+_ONLY = "only the feed of this name; may be given several times"
 _SAVED = "a feed saved in Prefect; may be given several times"
 
 
@@ -180,7 +181,7 @@ def _add_deliveries(commands: "argparse._SubParsersAction[argparse.ArgumentParse
     )
     add = deliveries.add_argument
     add("settings", nargs="*", metavar="[show ID] SETTINGS.yaml", help="whose ledgers are read")
-    add("--feed", action="append", default=[], metavar="NAME", help="only this feed; may be given several times")
+    add("--feed", action="append", default=[], metavar="NAME", help=_ONLY)
     add("--last", type=_positive, metavar="N", help="only so many of each feed, the newest; left out: all")
     add("--json", action="store_true", help="print JSON")
     deliveries.set_defaults(command=_deliveries)
@@ -191,8 +192,7 @@ def _add_callbacks(commands: "argparse._SubParsersAction[argparse.ArgumentParser
     verbs = callbacks.add_subparsers(required=True, metavar="list|resend")
     listed = verbs.add_parser("list", help="all callbacks, and what came of them")
     listed.add_argument("settings", nargs="*", type=Path, metavar="SETTINGS.yaml", help="whose ledgers are read")
-    only = "only this feed; may be given several times"
-    listed.add_argument("--feed", action="append", default=[], metavar="NAME", help=only)
+    listed.add_argument("--feed", action="append", default=[], metavar="NAME", help=_ONLY)
     listed.add_argument("--json", action="store_true", help="print JSON")
     listed.set_defaults(command=_list_callbacks)
     resent = verbs.add_parser("resend", help="send one now, under the same id and with the same body")

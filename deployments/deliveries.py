@@ -16,7 +16,7 @@ from blocks.ledger import Ledger
 from blocks.outbox import CallbackRecord
 from deployments.exit_codes import TROUBLE
 from deployments.ledgers import feeds_of, ledgers_of, of_each
-from deployments.tables import Column, beginnings, show, terminal
+from deployments.tables import LONGEST, Column, beginnings, show, terminal
 from schemas.delivery import Stage
 from schemas.delivery_record import DeliveryRecord
 from schemas.errors import SettingsError
@@ -26,7 +26,6 @@ from schemas.outcome import FileOutcome, LoadCounts, file_json
 _COLOURS = {"SUCCESS": "green", "ERROR": "red"}
 #: And which of them goes first where there is no room.
 _COUNTS = {"created": 6, "updated": 5, "unchanged": 3, "repeated": 2}
-_LONGEST_FEED = 100
 _LEAST_NAME = 24  # characters of a file's name on a line
 _LEAST_DETAIL = 20
 
@@ -51,8 +50,7 @@ def deliveries(files: list[Path], feeds: list[str], *, last: int | None, as_json
     if as_json:
         _print_json([_record_json(record) for record in records])
     else:
-        console = terminal()
-        _show_records(console, records) if records else console.print("No deliveries yet.")
+        _show_records(terminal(), records)
     return 0 if are_all else TROUBLE
 
 
@@ -178,9 +176,12 @@ def _print_json(value: object) -> None:
 
 
 def _show_records(console: Console, records: list[DeliveryRecord]) -> None:
+    if not records:
+        console.print("No deliveries yet.")
+        return
     ids = tuple(record.id for record in records)
     parts = [
-        Column("feed", tuple(escape(record.feed) for record in records), folds_to=_LONGEST_FEED),
+        Column("feed", tuple(escape(record.feed) for record in records), folds_to=LONGEST),
         Column("folder", tuple(f"dt={record.day}" for record in records)),
         Column("verdict", tuple(_verdict(record) for record in records)),
         *_counts([record.counts for record in records]),

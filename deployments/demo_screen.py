@@ -37,7 +37,7 @@ def open_console() -> Console:
     """The terminal, or 100 columns of plain text where stdout is none; NO_COLOR is respected."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # names from all over the world, terminals that are not
-    return Console(highlight=False, width=None if sys.stdout.isatty() else _PLAIN_WIDTH)
+    return Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else _PLAIN_WIDTH)
 
 
 @contextmanager

@@ -117,7 +117,7 @@ class _Screen:
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors="replace")
         width = None if sys.stdout.isatty() else _PLAIN_WIDTH
-        self._console = Console(highlight=False, width=width, quiet=quiet)
+        self._console = Console(highlight=False, emoji=False, width=width, quiet=quiet)
 
     def heading(self, source: str) -> None:
         """Whose lines follow."""

@@ -8,6 +8,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+#: Of a column that never goes, and folds only where nothing else can make room.
+LONGEST = 100
 _PIPE_WIDTH = 100_000  # each row on one line
 _GAP = 2
 _SHORT_ID = 8
@@ -35,13 +37,14 @@ class Column:
     @property
     def width(self) -> int:
         """Characters that it takes at least."""
-        widest = max(Text.from_markup(cell).cell_len for line in (self.name, *self.cells) for cell in line.split("\n"))
+        lines = [line for cell in (self.name, *self.cells) for line in cell.split("\n")]
+        widest = max(Text.from_markup(line, emoji=False).cell_len for line in lines)
         return min(widest, self.folds_to) if self.folds_to else widest
 
 
 def terminal() -> Console:
     """A terminal as wide as it is; a pipe gets every column whole."""
-    return Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
+    return Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
 
 
 def show(console: Console, wide: list[Column], narrow: list[Column]) -> None:
@@ -66,7 +69,7 @@ def show(console: Console, wide: list[Column], narrow: list[Column]) -> None:
 
 
 def beginnings(ids: Iterable[str]) -> tuple[str, ...]:
-    """Of each id as much as tells it from the others, eight characters at least."""
+    """Of each id as much as tells it from the others here, eight characters at least."""
     every = tuple(ids)
     length = _SHORT_ID
     while len({id_[:length] for id_ in every}) < len(set(every)):

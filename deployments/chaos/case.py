@@ -114,7 +114,7 @@ class Watch:
         try:
             feed = self.scenario.feeds[tick]
             before = self.stage.stages(feed)
-            time.sleep(_NEW_SECOND)  # the least of what it takes for a lease to run out
+            time.sleep(_NEW_SECOND)  # a lease takes longer to run out, and S3 tells times in seconds
             self.stage.let_time_pass()
             self.broken += _finish(self.stage, self.case, Watch(self.stage, self.scenario, Case(self.scenario)))
             if self.stage.stages(feed) != before:

@@ -45,7 +45,7 @@ def test_the_address_is_not_that_of_its_api(settings: Path, command: str) -> Non
     assert told == "px-import: PREFECT_API_URL: no Prefect API answers there; the address ends in /api.\n"
 
 
-@pytest.mark.parametrize("command", ["deliveries", "apply SETTINGS"])
+@pytest.mark.parametrize("command", ["deliveries", "apply SETTINGS", "run SETTINGS"])
 def test_the_server_fails(settings: Path, command: str) -> None:
     with AnsweringServer(lambda _: Answer(500)) as server:
         told = said(server.url, command, settings)
