@@ -27,7 +27,7 @@ from schemas.valid_file import PRODUCT_KEY
 _TEXT = pd.ArrowDtype(pa.string())
 #: Unknown columns for which a known one is looked for; whoever has more has another problem than a slip of the pen.
 _SUGGESTED = 20
-#: What a name hardly is: a number, a date, a boolean, an e-mail address.
+#: What names hardly are, and numbers, dates, booleans and e-mail addresses are.
 _VALUE = re.compile(r"\s*[+-]?\.?[0-9]|\s*(true|false)\s*$|.*@", re.IGNORECASE | re.DOTALL)
 #: Names in one cell that are looked at for another separator than the comma.
 _SEPARATED = 4096
@@ -73,7 +73,7 @@ class FrameSchema:
 
         A first line that is a record, for want of a header, is not quoted (rule F3).
         """
-        if not self.known(header) and any(map(_VALUE.match, header)):
+        if self._is_record(header):
             return [Issue(Code.MISSING_HEADER, "Missing header: the first line holds values, no names of columns")]
         found = [
             Issue(Code.EMPTY_COLUMN_NAME, f"Empty Column name at position {position}")
@@ -97,6 +97,12 @@ class FrameSchema:
                 ]
         in_order = sorted(dict.fromkeys(found), key=lambda issue: _place(issue, places, len(header)))
         return [replace(issue, column=cut(issue.column)) for issue in in_order]
+
+    def _is_record(self, header: Sequence[str]) -> bool:
+        """Whether a first line is one, since it holds no name that is known or close to one, but what names are not."""
+        if self.known(header) or not any(map(_VALUE.match, header)):
+            return False
+        return not any(_hint(name, list(self._cells)) for name in header[:_SUGGESTED])
 
     def known(self, header: Sequence[str]) -> dict[str, int]:
         """The header's names that the schema has, each with the position where it stands first."""

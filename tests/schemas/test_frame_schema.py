@@ -110,6 +110,12 @@ def test_a_record_in_place_of_the_header_is_not_quoted(value: str) -> None:
 
 
 @pytest.mark.rule("H2")
+def test_a_header_that_is_close_to_names_keeps_them() -> None:
+    assert told("ID", "2FA")[:2] == ["Unknown PX Column: 'ID' (did you mean 'id'?)", "Unknown PX Column: '2FA'"]
+    assert told("id;2fa")[0] == "Unknown PX Column: 'id;2fa' (columns are separated by commas, not by semicolons)"
+
+
+@pytest.mark.rule("H2")
 @pytest.mark.parametrize("name", ["userId", "e-mail", "plan2", "truedat", "Größe", "user 7"])
 def test_a_header_without_any_attribute_keeps_its_names(name: str) -> None:
     [unknown, missing] = told(name)
