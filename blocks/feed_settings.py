@@ -32,6 +32,7 @@ from schemas.settings import FileSettings
 
 #: What Prefect allows as the name of a block document, and the ledger as the name of a feed.
 FEED_NAME = r"^[a-z0-9]+(-[a-z0-9]+)*$"
+LONGEST_FEED_NAME = 100
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -44,7 +45,7 @@ def _daily_hour(text: str) -> str:
 class FeedSettings(FileSettings):
     """Everything about a feed but its AWS credentials, its catalogue and its store."""
 
-    feed: Annotated[str, StringConstraints(pattern=FEED_NAME, max_length=100)] = Field(
+    feed: Annotated[str, StringConstraints(pattern=FEED_NAME, max_length=LONGEST_FEED_NAME)] = Field(
         title="Feed", description="Name of the feed and of its block document: lower-case letters, digits, dashes."
     )
     bucket: Annotated[str, StringConstraints(pattern=r"^/*[A-Za-z0-9][A-Za-z0-9._-]*(/.*)?$")] = Field(
@@ -146,6 +147,8 @@ def read_settings_file(
 def rights_settings(path: Path, environment: Mapping[str, str] = os.environ) -> SettingsFile:
     """The settings that decide which rights a feed needs; stand-ins for the rest, which may be unset or wrong.
 
+    The feed's name decides none: it is empty where it is missing or wrong.
+
     Raises:
         SettingsError: one of these is wrong or needs a variable that is not set, or a name is misspelt.
     """
@@ -153,18 +156,16 @@ def rights_settings(path: Path, environment: Mapping[str, str] = os.environ) -> 
     if isinstance(authorization := _document(path).get("authorization"), dict):
         parts["authorization"] = _parts(authorization, Authorization, {"role_arn", "external_id"})
     filled = _filled(parts, environment, "", str(path), lenient=False)
-    feed = _filled(_document(path).get("feed"), environment, "feed", str(path), lenient=True)
-    if isinstance(feed, str) and re.fullmatch(FEED_NAME, feed):  # it decides no right, and may be wrong
-        filled["feed"] = feed
+    feed = str(_filled(_document(path).get("feed"), environment, "feed", str(path), lenient=True))
+    is_name = re.fullmatch(FEED_NAME, feed) and len(feed) <= LONGEST_FEED_NAME
     try:
-        return SettingsFile.model_validate({**_STAND_INS, **filled})
+        settings = SettingsFile.model_validate({**_STAND_INS, **filled})
+        return settings.model_copy(update={"feed": feed if is_name else ""})
     except ValidationError as exc:
         raise settings_error(exc, SettingsFile, str(path)) from None
 
 
-#: Stands for the feed's name where that is missing or wrong.
-NAMELESS = "any"
-_STAND_INS = {"feed": NAMELESS, "destination": {"product": "AP-X"}, "store": "sqlite:////unused.db"}
+_STAND_INS = {"feed": "any", "destination": {"product": "AP-X"}, "store": "sqlite:////unused.db"}
 
 
 def _parts(document: Mapping[str, Any], model: type[BaseModel], wanted: set[str]) -> dict[str, Any]:
@@ -203,9 +204,9 @@ class _NoKeyTwice(yaml.SafeLoader):
 
 #: By the beginning of PyYAML's own words, which go on with a piece of the file, and that may be one of a secret.
 _YAML_REASONS = {
-    r"found character '\t'": "a tab; indent with blanks",
-    "found character ": "a value that begins with % or @ or ` needs quotes",
-    "mapping values are not allowed": "a ': ' too many; put the value in quotes, or mend the indentation",
+    r"found character '\t'": "a tab; write blanks in its place",
+    **{f"found character {sign!r}": f"a value that begins with {sign} needs quotes" for sign in "%@`"},
+    "mapping values are not allowed": "a ': ' too many, which quotes make part of a value, or none in the line before",
     "found unexpected end of stream": "a quote that is opened here and never closed",
     "could not find expected ':'": "a name with no ': ' after it",
     "found unknown escape character": "a backslash in double quotes; use single quotes",

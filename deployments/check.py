@@ -126,8 +126,8 @@ class Checked:
 def check(files: list[str], given: Given, *, errors: Path | None, as_json: bool, summary: bool) -> int:
     """Validate files and print what `status.txt` would hold, that and nothing else, to standard output.
 
-    A file that cannot be read hides no other: what is wrong with those is told all the same. SUCCESS is not, for it
-    would be said of files that nobody has looked at; then the accepted ones have their lines, and there is no JSON.
+    A file that cannot be read hides no other. If one cannot and no other is rejected, neither SUCCESS nor JSON is
+    printed, only the lines of the accepted ones.
 
     Args:
         files: paths; `-` is standard input.
@@ -149,7 +149,7 @@ def check(files: list[str], given: Given, *, errors: Path | None, as_json: bool,
         results = [_checked(file, settings, catalogue, Path(folder)) for file in files]
     checked = [each for each in results if isinstance(each, Checked)]
     unread = [each for each in results if isinstance(each, SettingsError)]
-    if errors and checked:
+    if errors:
         _write(errors, errors_csv(_named_places(checked), settings.limits.max_error_lines))
     accepted = not any(each.outcome.issues for each in checked)
     verdict = "" if accepted and unread else verdict_of(accepted)

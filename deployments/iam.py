@@ -4,7 +4,7 @@ import json
 import re
 from pathlib import Path
 
-from blocks.feed_settings import NAMELESS, rights_settings
+from blocks.feed_settings import rights_settings
 from schemas.errors import SettingsError
 from schemas.iam import ROLE, TRUSTED, Access, terraform
 
@@ -36,7 +36,7 @@ def iam(path: Path, *, trusted: str, as_terraform: bool) -> int:
         external_id=settings.authorization.external_id,
         kms_key_id=settings.kms_key_id,
         region=settings.region,
-        feed="" if settings.feed == NAMELESS else settings.feed,
+        feed=settings.feed,
     )
     if as_terraform:
         print(terraform(access), end="")

@@ -29,7 +29,7 @@ class Access:
         external_id: that it must be assumed with; empty for none.
         kms_key_id: key that writes are encrypted with; empty for none.
         region: of the bucket, for a key that is given by its id alone.
-        feed: its name, so that the resources of several feeds may stand in one Terraform module; empty for none.
+        feed: its name, after which Terraform's resources are called; empty for none.
     """
 
     zone: DropZone
@@ -42,7 +42,7 @@ class Access:
 
     @property
     def resource_name(self) -> str:
-        """What Terraform calls the resources: it takes letters, digits, `_` and `-`, and no digit in front."""
+        """What Terraform calls the resources, with the feed's name in snake case."""
         return re.sub(r"[^A-Za-z0-9_]", "_", f"px_import_{self.feed}" if self.feed else "px_import")
 
     @property

@@ -151,6 +151,8 @@ resource "aws_s3_bucket_policy" "px_import_users" {
         ("${PX_FEED}", "px_import_eu"),
         ("${PX_UNSET}", "px_import"),
         ("A B", "px_import"),
+        ("any", "px_import_any"),
+        ("x" * 101, "px_import"),
     ],
 )
 def test_two_feeds_have_resources_of_their_own(tmp_path, monkeypatch, capsys, feed, name):
