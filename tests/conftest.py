@@ -6,6 +6,7 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -15,9 +16,14 @@ settings.register_profile("here", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, database=None)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
 
+# What killed runs and Prefect's workers leave goes with a folder of our own; what pytest keeps for a person stays.
+os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())
+os.environ["TMPDIR"] = tempfile.tempdir = tempfile.mkdtemp(prefix="px-tests-")
+Path(tempfile.tempdir).chmod(0o711)  # PostgreSQL runs as another user
+atexit.register(shutil.rmtree, tempfile.tempdir, ignore_errors=True)
+
 # Before Prefect is imported: a home of its own, and no word to anybody outside.
-os.environ["PREFECT_HOME"] = tempfile.mkdtemp(prefix="px-import-tests-prefect-")
-atexit.register(shutil.rmtree, os.environ["PREFECT_HOME"], ignore_errors=True)
+os.environ["PREFECT_HOME"] = tempfile.mkdtemp(prefix="prefect-")
 os.environ["DO_NOT_TRACK"] = "1"
 os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
 
