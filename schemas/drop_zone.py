@@ -12,7 +12,7 @@ from datetime import date, datetime
 from enum import Enum
 from itertools import chain, count
 
-from schemas.issues import one_line, shown
+from schemas.issues import cut, one_line, shown
 
 MARKER = "_SUCCESS"
 INPUT_SUFFIX = ".csv.gz"
@@ -123,8 +123,7 @@ class DropZone:
 
     def url(self, key: str = "") -> str:
         """The `s3://` place for sentences: on one line, cut where it is very long."""
-        cut = key if len(key) <= _SHOWN_OF_A_KEY else f"{key[:_SHOWN_OF_A_KEY]}…"
-        return one_line(f"s3://{self.bucket}/{cut}")
+        return one_line(f"s3://{self.bucket}/{cut(key, _SHOWN_OF_A_KEY)}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from schemas.daily_hour import DailyHour
 from schemas.delivery_page import written_day
 from schemas.drop_zone import DropZone, Folder, Survey
 from schemas.errors import ImporterError
-from schemas.issues import one_line
+from schemas.issues import cut, one_line
 from schemas.report import DeliveryReport
 
 _MOST_FAULTS = 20
@@ -61,7 +61,7 @@ def delivered(report: DeliveryReport, entity: str, zone: DropZone) -> Event:
             for name, issue in faults[:_MOST_FAULTS]
         ],
         "more_faults": max(len(faults) - _MOST_FAULTS, 0),
-        "why": _short(report.message),
+        "why": cut(report.message, _LONGEST_WHY),
     }
     return Event(f"px.import.{'imported' if report.success else 'rejected'}", delivery.feed, entity, payload)
 
@@ -121,9 +121,5 @@ def blocked(feed: str, entity: str, trouble: ImporterError, now: datetime) -> Ne
     kind = type(trouble).__name__
     return News(
         f"blocked {kind} {now:%Y-%m-%d}",
-        Event("px.import.blocked", feed, entity, {"why": _short(str(trouble))}, kind=kind),
+        Event("px.import.blocked", feed, entity, {"why": cut(str(trouble), _LONGEST_WHY)}, kind=kind),
     )
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= _LONGEST_WHY else f"{text[:_LONGEST_WHY]}…"

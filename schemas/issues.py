@@ -118,9 +118,9 @@ def shown(name: str) -> str:
     return f"'{one_line(cut(name))}'"
 
 
-def cut(name: str) -> str:
-    """A name that a file has given, cut where it is very long."""
-    return name if len(name) <= LONGEST_SHOWN else f"{name[:LONGEST_SHOWN]}…"
+def cut(text: str, most: int = LONGEST_SHOWN) -> str:
+    """A text from outside, cut where it has more characters than that."""
+    return text if len(text) <= most else f"{text[:most]}…"
 
 
 def one_line(name: str) -> str:
