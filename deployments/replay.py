@@ -8,6 +8,7 @@ from blocks.import_settings import ImportSettings
 from deployments.exit_codes import TROUBLE
 from flows.replay import replay as lay_out_again
 from flows.replay import unknown_to_the_ledger
+from schemas.report import counted
 
 
 def replay(name: str, path: Path, *, even_if_newer: bool) -> int:
@@ -34,8 +35,8 @@ def replay(name: str, path: Path, *, even_if_newer: bool) -> int:
         return TROUBLE
     place = settings.zone.url(settings.zone.folder_prefix(archive.delivery.day))
     number = len(archive.objects)
-    files, them = ("1 file is", "it") if number == 1 else (f"{number} files are", "them")
-    print(f"{files} laid out in {place}; the next run imports {them} as a new delivery.")
+    are, them = ("is", "it") if number == 1 else ("are", "them")
+    print(f"{counted(number, 'file')} {are} laid out in {place}; the next run imports {them} as a new delivery.")
     return 0
 
 

@@ -4,6 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from schemas.report import counted
+
 _MOST_NAMED = 20
 _MOST_LINES = 1000
 
@@ -64,8 +66,7 @@ class SweepReport:
     @property
     def summary(self) -> str:
         """Message of the run's state: how many feeds, and which."""
-        total = len(self.outcomes)
-        return f"{total:,} feed{'s' * (total != 1)}: {'; '.join(self._counts()) or 'none is saved'}"
+        return f"{counted(len(self.outcomes), 'feed')}: {'; '.join(self._counts()) or 'none is saved'}"
 
     def _counts(self) -> Iterator[str]:
         for fate in Fate:
@@ -84,7 +85,7 @@ class SweepReport:
         told.sort(key=lambda outcome: (order.index(outcome.fate), outcome.feed))
         lines = [{"feed": each.feed, "": each.fate.value, "what": each.said} for each in told[:_MOST_LINES]]
         if len(told) > _MOST_LINES:
-            lines.append({"feed": "…", "": "", "what": f"{len(told) - _MOST_LINES:,} more feeds"})
+            lines.append({"feed": "…", "": "", "what": counted(len(told) - _MOST_LINES, "more feed")})
         return lines
 
 
