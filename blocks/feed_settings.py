@@ -152,11 +152,12 @@ def rights_settings(path: Path, environment: Mapping[str, str] = os.environ) -> 
     Raises:
         SettingsError: one of these is wrong or needs a variable that is not set, or a name is misspelt.
     """
-    parts = _parts(_document(path), SettingsFile, {"bucket", "base_folder", "region", "sse", "kms_key_id"})
-    if isinstance(authorization := _document(path).get("authorization"), dict):
+    document = _document(path)
+    parts = _parts(document, SettingsFile, {"bucket", "base_folder", "region", "sse", "kms_key_id"})
+    if isinstance(authorization := document.get("authorization"), dict):
         parts["authorization"] = _parts(authorization, Authorization, {"role_arn", "external_id"})
     filled = _filled(parts, environment, "", str(path), lenient=False)
-    feed = str(_filled(_document(path).get("feed"), environment, "feed", str(path), lenient=True))
+    feed = str(_filled(document.get("feed"), environment, "feed", str(path), lenient=True))
     is_name = re.fullmatch(FEED_NAME, feed) and len(feed) <= LONGEST_FEED_NAME
     try:
         settings = SettingsFile.model_validate({**_STAND_INS, **filled})

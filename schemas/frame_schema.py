@@ -100,7 +100,7 @@ class FrameSchema:
 
     def _is_record(self, header: Sequence[str]) -> bool:
         """Whether a first line is one, since it holds no name that is known or close to one, but what names are not."""
-        if self.known(header) or not any(map(_VALUE.match, header)):
+        if not self._cells.keys().isdisjoint(header) or not any(map(_VALUE.match, header)):
             return False
         return not any(_hint(name, list(self._cells)) for name in header[:_SUGGESTED])
 
