@@ -11,10 +11,10 @@ from rich.markup import escape
 from blocks.import_settings import ImportSettings
 from blocks.ledger import Ledger
 from blocks.outbox import CallbackRecord
-from deployments.deliveries import callback_json, callback_words
+from deployments.deliveries import callback_json, callback_words, feed_and_folder
 from deployments.exit_codes import TROUBLE
 from deployments.ledgers import feeds_of, ledger_of, of_each, saved_settings
-from deployments.tables import LONGEST, Column, beginnings, show, terminal
+from deployments.tables import Column, beginnings, show, terminal
 from flows.tell_again import tell_again
 from schemas.errors import SettingsError
 
@@ -92,10 +92,7 @@ def _show(console: Console, callbacks: list[CallbackRecord]) -> None:
         console.print("No callbacks yet.")
         return
     ids = tuple(each.id for each in callbacks)
-    parts = [
-        Column("feed", tuple(escape(each.feed) for each in callbacks), folds_to=LONGEST),
-        Column("folder", tuple(f"dt={each.day}" for each in callbacks)),
-    ]
+    parts = feed_and_folder(callbacks)
     states = tuple(escape(callback_words(each)) for each in callbacks)
     brief = tuple(escape(callback_words(each, with_answer=not each.received_at)) for each in callbacks)
     wide = [Column("state", states), Column("callback", ids)]

@@ -11,12 +11,13 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
+from blocks.feed_settings import LONGEST_FEED_NAME
 from blocks.history import Step, StepName
 from blocks.ledger import Ledger
 from blocks.outbox import CallbackRecord
 from deployments.exit_codes import TROUBLE
 from deployments.ledgers import feeds_of, ledgers_of, of_each
-from deployments.tables import LONGEST, Column, beginnings, show, terminal
+from deployments.tables import Column, beginnings, show, terminal
 from schemas.delivery import Stage
 from schemas.delivery_record import DeliveryRecord
 from schemas.errors import SettingsError
@@ -181,14 +182,21 @@ def _show_records(console: Console, records: list[DeliveryRecord]) -> None:
         return
     ids = tuple(record.id for record in records)
     parts = [
-        Column("feed", tuple(escape(record.feed) for record in records), folds_to=LONGEST),
-        Column("folder", tuple(f"dt={record.day}" for record in records)),
+        *feed_and_folder(records),
         Column("verdict", tuple(_verdict(record) for record in records)),
         *_counts([record.counts for record in records]),
         Column("faulty files", tuple(_faulty(record) for record in records), is_number=True, goes=4),
         Column("finished", tuple(_time(record.finished_at) for record in records), goes=7),
     ]
     show(console, [*parts, Column("delivery", ids)], [*parts, Column("delivery", beginnings(ids))])
+
+
+def feed_and_folder(records: Sequence[DeliveryRecord] | Sequence[CallbackRecord]) -> list[Column]:
+    """The columns that tell which delivery is meant; a feed's name folds only where no other column can go."""
+    return [
+        Column("feed", tuple(escape(each.feed) for each in records), folds_to=LONGEST_FEED_NAME),
+        Column("folder", tuple(f"dt={each.day}" for each in records)),
+    ]
 
 
 def _counts(counts: Sequence[LoadCounts | None]) -> list[Column]:

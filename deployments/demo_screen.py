@@ -1,6 +1,5 @@
 """What the demo shows: headings, trees and tables; colours and a spinner where a person watches, else plain lines."""
 
-import io
 import json
 import shlex
 import shutil
@@ -18,6 +17,7 @@ from rich.table import Table
 from rich.tree import Tree
 
 from deployments.receiver import Received
+from deployments.tables import terminal
 from schemas.delivery_record import DeliveryRecord
 from schemas.drop_zone import MARKER, STATUS_TEXT
 
@@ -34,10 +34,8 @@ _INDENT = "  "
 
 
 def open_console() -> Console:
-    """The terminal, or 100 columns of plain text where stdout is none; NO_COLOR is respected."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # names from all over the world, terminals that are not
-    return Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else _PLAIN_WIDTH)
+    """The terminal, or 100 columns of plain text where stdout is none."""
+    return terminal(_PLAIN_WIDTH)
 
 
 @contextmanager

@@ -1,24 +1,21 @@
 """`px-import doctor`: whether everything that a feed needs is there and allowed, before its first import."""
 
 import asyncio
-import io
 import json
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from blocks.feed_settings import read_settings_file
 from blocks.import_settings import ImportSettings
 from deployments.exit_codes import TROUBLE
+from deployments.tables import terminal
 from schemas.diagnosis import Diagnosis, Finding, State, document, sentence_of
 from schemas.errors import SettingsError
 from schemas.issues import one_line
 
-_PLAIN_WIDTH = 100_000  # a pipe gets each finding on one line
 _MARKS = {State.OK: "ok", State.WARNING: "warning", State.FAILED: "FAILED", State.UNCHECKED: "-"}
 _COLOURS = {State.OK: "green", State.WARNING: "yellow", State.FAILED: "bold red", State.UNCHECKED: "dim"}
 
@@ -114,10 +111,7 @@ class _Screen:
     """Lines as they come: coloured and folded in a terminal, one line a finding in a pipe."""
 
     def __init__(self, *, quiet: bool) -> None:
-        if isinstance(sys.stdout, io.TextIOWrapper):
-            sys.stdout.reconfigure(errors="replace")
-        width = None if sys.stdout.isatty() else _PLAIN_WIDTH
-        self._console = Console(highlight=False, emoji=False, width=width, quiet=quiet)
+        self._console = terminal(quiet=quiet)
 
     def heading(self, source: str) -> None:
         """Whose lines follow."""

@@ -1,5 +1,6 @@
 """Tables for a person: whole in a pipe, and in a terminal as much of them as can be read there."""
 
+import io
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -8,8 +9,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-#: Of a column that never goes, and folds only where nothing else can make room.
-LONGEST = 100
 _PIPE_WIDTH = 100_000  # each row on one line
 _GAP = 2
 _SHORT_ID = 8
@@ -42,9 +41,17 @@ class Column:
         return min(widest, self.folds_to) if self.folds_to else widest
 
 
-def terminal() -> Console:
-    """A terminal as wide as it is; a pipe gets every column whole."""
-    return Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
+def terminal(pipe_width: int = _PIPE_WIDTH, *, quiet: bool = False) -> Console:
+    """A terminal as wide as it is, or a pipe, which gets every row on one line; NO_COLOR is respected.
+
+    Args:
+        pipe_width: characters on a line of the pipe.
+        quiet: print nothing.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # names from all over the world, terminals that are not
+    width = None if sys.stdout.isatty() else pipe_width
+    return Console(highlight=False, emoji=False, width=width, quiet=quiet)
 
 
 def show(console: Console, wide: list[Column], narrow: list[Column]) -> None:
@@ -55,9 +62,11 @@ def show(console: Console, wide: list[Column], narrow: list[Column]) -> None:
         wide: its columns.
         narrow: those for where the wide ones have no room on a line; what then must go is named below the table.
     """
-    fit = _fit(console, [replace(column, folds_to=0) for column in wide])
-    shown, gone = list(wide if fit else narrow), list[str]()
-    for column in sorted((each for each in shown if each.goes and not fit), key=lambda each: each.goes):
+    if _fit(console, [replace(column, folds_to=0) for column in wide]):
+        console.print(_table(wide))
+        return
+    shown, gone = list(narrow), list[str]()
+    for column in sorted((each for each in narrow if each.goes), key=lambda each: each.goes):
         if _fit(console, shown):
             break
         gone.append(column.name)

@@ -27,6 +27,7 @@ from deployments.chaos.stage import Ground
 from deployments.chaos.syncs import can_be_played
 from deployments.chaos.table import Line, Section, summary
 from deployments.local_s3 import LocalS3
+from deployments.tables import terminal
 from schemas.errors import PermanentError, SettingsError
 
 _BUCKET = "px-chaos"
@@ -115,7 +116,7 @@ def _all_lines(ground: Ground, matrix: Matrix, wishes: Wishes) -> list[Line]:
     lines = kept_lines(wishes.cases) if wishes.cases and wishes.resume else []
     if wishes.cases:
         write_lines(wishes.cases, lines)
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else _PLAIN_WIDTH)
+    console = terminal(_PLAIN_WIDTH)
     console.print(_where(ground), soft_wrap=True)
     for line in _played(console, matrix, ground, tuple(lines)):
         lines.append(line)
