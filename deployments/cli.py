@@ -261,10 +261,14 @@ def _run(options: argparse.Namespace) -> int:
     return run(options.settings, options.feed, verbose=options.verbose)
 
 
-def _doctor(options: argparse.Namespace) -> int:
+def _keep_prefect_quiet() -> None:
     from deployments.run import keep_quiet
 
     keep_quiet()
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    _keep_prefect_quiet()
     from deployments.doctor import doctor
 
     return doctor(options.settings, options.feed, with_test=options.send_test, as_json=options.json)
@@ -328,9 +332,7 @@ def _iam(options: argparse.Namespace) -> int:
 
 
 def _deliveries(options: argparse.Namespace) -> int:
-    from deployments.run import keep_quiet
-
-    keep_quiet()
+    _keep_prefect_quiet()
     from deployments.deliveries import deliveries, show_delivery
 
     match options.settings:
@@ -353,18 +355,14 @@ def _one_delivery(rest: list[str], options: argparse.Namespace) -> list[str]:
 
 
 def _list_callbacks(options: argparse.Namespace) -> int:
-    from deployments.run import keep_quiet
-
-    keep_quiet()
+    _keep_prefect_quiet()
     from deployments.callbacks import list_callbacks
 
     return list_callbacks(options.settings, options.feed, as_json=options.json)
 
 
 def _resend(options: argparse.Namespace) -> int:
-    from deployments.run import keep_quiet
-
-    keep_quiet()
+    _keep_prefect_quiet()
     from deployments.callbacks import resend
 
     if _is_settings_file(options.id):

@@ -50,8 +50,8 @@ def test_what_is_missing_or_has_no_effect_is_said(arguments, sentence, tmp_path,
 def test_the_little_server_that_a_command_starts_says_nothing(command, tmp_path):
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     environment |= {"PREFECT_HOME": str(tmp_path), "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "90"}
-    program = [sys.executable, "-c", "import sys; from deployments.cli import main; sys.exit(main())"]
-    done = subprocess.run([*program, *command.split()], env=environment, capture_output=True, text=True)
+    program = [sys.executable, "-m", "deployments.cli", *command.split()]
+    done = subprocess.run(program, env=environment, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.endswith("yet.\n")
 

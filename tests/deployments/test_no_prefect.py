@@ -23,7 +23,7 @@ def settings(tmp_path: Path) -> Path:
 
 def said(api_url: str, command: str, settings: Path) -> str:
     """All that stands on standard error: in a process of its own, for Prefect leaves its connections open."""
-    program = [sys.executable, "-c", "import sys; from deployments.cli import main; sys.exit(main())"]
+    program = [sys.executable, "-m", "deployments.cli"]
     arguments = command.replace("SETTINGS", str(settings)).split()
     environment = {**os.environ, "PREFECT_API_URL": api_url}
     done = subprocess.run([*program, *arguments], env=environment, capture_output=True, text=True, check=False)
